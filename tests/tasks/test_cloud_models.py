@@ -17,6 +17,7 @@ AI = "io.kestra.plugin.ai"
 ASKED = [{"type": "SYSTEM", "content": "Be brief."}, {"type": "USER", "content": "Hi"}]
 CHAT = {"type": f"{AI}.completion.ChatCompletion", "messages": ASKED}
 SAID = {"message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop", "index": 0}
+PICTURE = Answered(b"picture", headers={"Content-Type": "image/png"})
 COMPLETION = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [SAID]}
 
 
@@ -40,6 +41,10 @@ async def test_azure_openai(make_context):
         who = {"tenantId": "t1", "clientId": "c", "clientSecret": "s3cret"}
         assert (await context.run(**CHAT, provider={**provider, **who})).textOutput == "Hello."
         assert {"s3cret", "of-entra"} <= context.masked
+        for version, name in (("2024-06-01", "max_tokens"), (None, "max_completion_tokens")):
+            given = {**provider, "apiKey": "k", **({"serviceVersion": version} if version else {})}
+            await context.run(**CHAT, provider=given, configuration={"maxToken": 50})
+            assert {key: told for key, told in azure.last.json.items() if key.startswith("max")} == {name: 50}
         assert await of(provider | {"apiKey": "k"}).embed(context, ["x"]) == [[1.0, 2.0]]
         with pytest.raises(TaskFailed, match=r"azure_openai answered 401: Access denied"):
             await context.run(**CHAT, provider={**provider, "apiKey": "wrong"})
@@ -176,6 +181,23 @@ async def test_models_at_bedrock(make_context):
 async def test_more_services_that_speak_openai_s_language(context, openai_service, name, more):
     provider = {"type": f"{AI}.provider.{name}", "modelName": "m", "baseUrl": openai_service.url, **more}
     assert (await context.run(**CHAT, provider=provider)).textOutput == openai_service.replies[0]
+
+
+@pytest.mark.parametrize("answer", [Answered({"result": {"image": "cGljdHVyZQ=="}, "success": True}), "binary"])
+async def test_pictures_of_workers_ai(context, answer):
+    with serving(lambda request: PICTURE if answer == "binary" else answer) as cloudflare:
+        provider = {"type": f"{AI}.provider.WorkersAI", "modelName": "@cf/x/flux", "apiKey": "k", "accountId": "a"}
+        provider |= {"baseUrl": f"{cloudflare.url}/ai/v1"}
+        made = await context.run(type=f"{AI}.completion.ImageGeneration", prompt="A fox", provider=provider)
+        assert (cloudflare.last.path, cloudflare.last.json) == ("/ai/run/@cf/x/flux", {"prompt": "A fox"})
+        assert cloudflare.last.headers["authorization"] == "Bearer k"
+    assert context.files.path(made.imageUrl).read_bytes() == b"picture"
+
+
+async def test_workers_ai_takes_top_k(context, openai_service):
+    provider = {"type": f"{AI}.provider.WorkersAI", "modelName": "m", "apiKey": "k", "accountId": "a"}
+    await context.run(**CHAT, provider={**provider, "baseUrl": openai_service.url}, configuration={"topK": 3})
+    assert openai_service.wire.last.json["top_k"] == 3
 
 
 async def test_the_next_provider_is_asked_when_one_is_away(context, openai_service):

@@ -37,6 +37,14 @@ async def test_every_service_that_speaks_openai_s_language(context, openai_servi
     assert openai_service.wire.last.headers["authorization"] == f"Bearer {'none' if name == 'LocalAI' else 'k'}"
 
 
+@pytest.mark.parametrize(("name", "field"), [("MistralAI", "random_seed"), ("OpenRouter", "seed")])
+async def test_a_seed_has_the_service_s_own_name(context, openai_service, name, field):
+    task = {"type": f"{AI}.completion.ChatCompletion", "messages": ASKED, "configuration": {"seed": 7}}
+    await context.run(**task, provider=provider(name, openai_service.url))
+    told = openai_service.wire.last.json
+    assert {key: value for key, value in told.items() if "seed" in key} == {field: 7}
+
+
 class Authority:
     """Who signs certificates."""
 

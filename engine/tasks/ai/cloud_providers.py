@@ -1,12 +1,14 @@
 """`io.kestra.plugin.ai.provider`: models in the big clouds, and at Cloudflare."""
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import quote
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks import aliases, gemini_service
+from engine.tasks import aliases, gemini_service, rest_service
 from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import bedrock_messages
 from engine.tasks.ai.model_service import OpenAiFamily, Provider
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 API_VERSION = "2024-10-21"  # of Azure OpenAI, the newest that is stable
+SINCE_COMPLETION_TOKENS = "2024-09"
 OF_MODELS = "https://cognitiveservices.azure.com/.default"
 
 
@@ -54,6 +57,11 @@ serviceVersion: "2024-10-21"
     tenant_id: Property[OptionalText] = None
     client_id: Property[OptionalText] = None
     client_secret: Property[OptionalText] = None
+
+    def limit_name(self, context: RunContext) -> str:
+        """Newer models take the newer name alone; versions of the API before it know the older only."""
+        is_older = (self.service_version or API_VERSION) < SINCE_COMPLETION_TOKENS
+        return "max_tokens" if is_older else "max_completion_tokens"
 
     @asynccontextmanager
     async def connected(self, context: RunContext) -> AsyncIterator["openai.AsyncOpenAI"]:
@@ -195,12 +203,34 @@ modelName: "@cf/meta/llama-3.1-8b-instruct"
 """,
     )
     service: ClassVar[str] = "workers_ai"
+    takes_top_k: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.ai.provider.WorkersAI"]
     account_id: Property[Text]
 
     def connected(self, context: RunContext) -> AbstractAsyncContextManager["openai.AsyncOpenAI"]:
-        address = f"https://api.cloudflare.com/client/v4/accounts/{self.account_id}/ai/v1"
-        return connected(context, self.service, self.api_key, self.base_url, address, tls=self.tls(context))
+        return connected(context, self.service, self.api_key, self.base_url, self._usual, tls=self.tls(context))
+
+    def own_fields(self, configuration: Configuration) -> dict[str, Any]:
+        return {} if configuration.top_k is None else {"top_k": configuration.top_k}
+
+    async def draw(self, context: RunContext, prompt: str) -> str:
+        """OpenAI's address for pictures is not there: models are run by name, and answer with a picture or JSON."""
+        name = aliases.model(self.model_name, context.settings.models)
+        base = self.base_url or context.settings.provider(self.service).base_url or self._usual
+        url = f"{base.rstrip('/').removesuffix('/v1')}/run/{quote(name, safe='@/')}"
+        context.mask(self.api_key)
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        answer = await rest_service.call(
+            context, "Workers AI", "POST", url, headers=headers, tls=self.tls(context), json={"prompt": prompt}
+        )
+        if answer.headers.get("content-type", "").startswith("image/"):
+            return await context.files.put(answer.content, "image.png")
+        made = rest_service.held(rest_service.parsed(answer, "Workers AI"), "Workers AI", "result", "image")
+        return await context.files.put(base64.b64decode(str(made)), "image.png")
+
+    @property
+    def _usual(self) -> str:
+        return f"https://api.cloudflare.com/client/v4/accounts/{self.account_id}/ai/v1"
 
 
 class DockerModel(OpenAiFamily):

@@ -63,6 +63,7 @@ class OpenAiFamily(Provider):
     default_url: ClassVar[str] = "https://api.openai.com/v1"
     knows_schemas: ClassVar[bool] = True
     takes_top_k: ClassVar[bool] = False
+    takes_seed: ClassVar[bool] = True  # under that name
     api_key: Property[Text]
 
     def limit_name(self, context: RunContext) -> str:
@@ -95,7 +96,7 @@ class OpenAiFamily(Provider):
         body: dict[str, Any] = {
             "temperature": configuration.temperature,
             "top_p": configuration.top_p,
-            "seed": configuration.seed,
+            "seed": configuration.seed if self.takes_seed else None,
             self.limit_name(context): configuration.max_token,
         }
         if configuration.wants_json:

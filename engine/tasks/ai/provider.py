@@ -98,7 +98,12 @@ modelName: mistral-small
     )
     service: ClassVar[str] = "mistral"
     default_url: ClassVar[str] = "https://api.mistral.ai/v1"
+    takes_seed: ClassVar[bool] = False
     type: Literal["io.kestra.plugin.ai.provider.MistralAI"]
+
+    def own_fields(self, configuration: Configuration) -> dict[str, Any]:
+        """Mistral has its own name for the seed, and refuses fields it does not know."""
+        return {} if configuration.seed is None else {"random_seed": configuration.seed}
 
 
 class GitHubModels(OpenAiFamily):
