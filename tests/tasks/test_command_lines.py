@@ -137,6 +137,27 @@ async def test_aws_gets_its_credentials_and_takes_on_roles(context, tools):
     assert "s3cret" in context.masked
 
 
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [("ENVIRONMENT", "AKIA/here"), ("ECS_CONTAINER", "/here"), ("EC2_INSTANCE_METADATA", "/")],
+)
+async def test_whose_credentials_take_on_the_role(context, tools, source, seen):
+    told = 'echo "$AWS_ACCESS_KEY_ID/$AWS_CONTAINER_CREDENTIALS_FULL_URI" > asked.txt'
+    tools.install("aws", body=f'[ "$1" = sts ] && {told} && printf "ROLEKEY\\tSECRET\\tTOKEN\\n" || true')
+    await context.run(
+        type=f"{PLUGIN}.aws.cli.AwsCLI",
+        taskRunner=PROCESS,
+        accessKeyId="AKIA",
+        secretKeyId="s3cret",
+        env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "here"},
+        stsRoleArn="arn:aws:iam::1:role/x",
+        stsCredentialSource=source,
+        commands=["aws s3 ls"],
+    )
+    assert (context.working_dir / "asked.txt").read_text().strip() == seen
+    assert tools.env["AWS_ACCESS_KEY_ID"] == "ROLEKEY"
+
+
 async def test_the_other_clouds_get_their_credentials(context, tools):
     tools.install("gcloud", "az")
     key = '{"type": "service_account"}'

@@ -2,10 +2,21 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from engine.plugin import Property, RunContext
 from engine.tasks.aws.connection import Credentials
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, quoted
 
+# What `aws` must not see so that it asks where `stsCredentialSource` says; it asks in this order.
+ENVIRONMENT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+CONTAINER = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+HIDDEN: dict[str, tuple[str, ...]] = {
+    "ENVIRONMENT": (),
+    "ECS_CONTAINER": ENVIRONMENT,
+    "EC2_INSTANCE_METADATA": (*ENVIRONMENT, *CONTAINER),
+}
+NO_FILES = ("AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 ROLE_QUERY = "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]"
 
 
@@ -28,6 +39,9 @@ outputFiles:
     default_image: ClassVar[str] = "amazon/aws-cli"
     type: Literal["io.kestra.plugin.aws.cli.AwsCLI"]
     output_format: Property[Literal["JSON", "TABLE", "TEXT", "YAML", "json", "table", "text", "yaml"]] = "JSON"
+    sts_credential_source: Property[Literal["ENVIRONMENT", "EC2_INSTANCE_METADATA", "ECS_CONTAINER"] | None] = Field(
+        default=None, description="Whose credentials take on the role `stsRoleArn`; the first that are found otherwise."
+    )
 
     def variables(self) -> dict[str, str]:
         found = {
@@ -53,7 +67,9 @@ outputFiles:
         if not self.sts_role_arn:
             return []
         name = self.sts_role_session_name or f"parley-{context.execution_id}"
-        call = ["aws", "sts", "assume-role", "--role-arn", self.sts_role_arn, "--role-session-name", name]
+        hidden = HIDDEN[self.sts_credential_source or "ENVIRONMENT"]
+        asks = ["env", *(word for name in hidden for word in ("-u", name)), *NO_FILES] if hidden else []
+        call = [*asks, "aws", "sts", "assume-role", "--role-arn", self.sts_role_arn, "--role-session-name", name]
         if self.sts_role_external_id:
             call += ["--external-id", self.sts_role_external_id]
         if "sts_role_session_duration" in self.model_fields_set:
