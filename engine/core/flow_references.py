@@ -28,6 +28,7 @@ FOREIGN = {
 }
 AFTERWARDS = frozenset({"assets"})  # properties that are rendered when the task has run
 PLAIN = frozenset({"Sequential", "Parallel", "If", "Switch", "Dag", "AllowFailure", "WorkingDirectory", "Pause"})
+HOLDS_VALUE = ("WorkingDirectory", "Loop")  # whose tasks see a value of their own, or none of those around
 LATE = {
     Standing.LATER: "runs later, so it has no outputs here yet",
     Standing.ELSEWHERE: "is in another branch, so it has no outputs here",
@@ -222,15 +223,34 @@ class References:
         return of_read(path, read, f"`trigger` has no `{name}`.", "unknown-variable", advice)
 
     def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
-        """`taskrun.value` outside of loops over values."""
-        holders = self.scope.around(path)
-        looped = any(self.scope.kind(one) in BY_VALUE or self.scope.kind(one) not in PLAIN for one in holders[:-1])
-        if read.path[1] == "value" and read.path[2:] and not has_method(read.path[2]):
+        """`taskrun.value` outside of loops over values, or in a task that a loop holds only by way of another."""
+        holders, kinds = self.scope.around(path), self.scope.kind
+        if read.path[1] != "value" or not holders:
+            return None
+        is_told = read.guarded or read.conditional
+        loop = next((one for one in reversed(holders[:-1]) if kinds(one) in BY_VALUE), None)
+        if loop is not None and not is_told and not any(kinds(one) in HOLDS_VALUE for one in holders[:-1]):
+            reached = self.scope.value_at(path, loop)
+            if reached not in ("", "taskrun.value"):
+                return self._value_above(path, read, loop, reached)
+        if read.path[2:] and not has_method(read.path[2]):
             return self._in_value(path, read)
-        if read.path[1] != "value" or read.guarded or read.conditional or not holders or looped:
+        if is_told or loop is not None or any(kinds(one) not in PLAIN for one in holders[:-1]):
             return None
         message = "`taskrun.value` is there only inside a loop over values, such as ForEach."
         return of_read(path, read, message, "not-in-a-loop")
+
+    def _value_above(self, path: Path, read: Read, loop: Path, reached: str) -> Finding | None:
+        """`taskrun.value` in an If in a ForEach: the value is that of the If. Once a task."""
+        holder = self.scope.around(path)[-1]
+        if holder in self._told_values:
+            return None
+        self._told_values.add(holder)
+        each, has, own = (self.scope.tasks[one].id for one in (loop, holder[: len(loop) + 2], holder))
+        said = f"`{own}` has no `taskrun.value`: `{each}` gives it to `{has}`, which holds `{own}`."
+        keys = read.path[2:]
+        advice = f"Write `{reached}`." if not keys else f"Write `fromJson({reached}).{'.'.join(keys)}`."
+        return of_read(path, read, said, "not-in-a-loop", advice)
 
     def _in_value(self, path: Path, read: Read) -> Finding | None:
         """`taskrun.value.name`, `item.value.name`: the value of a loop is a text, also for a map. Once a task."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from engine.core import flow_validation
@@ -16,6 +17,7 @@ BRANCHING = {"If": ("then", "else"), "Switch": ("cases", "defaults")}
 BY_VALUE = ("ForEach", "EachSequential", "EachParallel")
 AT_ONCE = ("Parallel", "EachParallel")
 REPEATING = ("LoopUntil", "Loop")  # what stands beside their tasks is rendered after them
+SILENT = ("Sequential", "Parallel", "Dag", "AllowFailure", "WorkingDirectory")  # have no outputs meanwhile
 
 
 class Standing(Enum):
@@ -51,6 +53,26 @@ class Scope:
     def loop_of(self, task: Path) -> Path | None:
         """The outermost loop over values that a task stands in."""
         return next((one for one in self.around(task)[:-1] if self.kind(one) in BY_VALUE), None)
+
+    def value_at(self, place: Path, loop: Path) -> str:
+        """How a template reads the value that a loop around it runs for: `taskrun.value` in a task that the loop itself
+        holds, `parent.taskrun.value` or `parents[1].taskrun.value` deeper in; "" where that can't be said.
+
+        A task in an If has no value of its own (Kestra's FlowableUtils.resolveTasks gives it none), and `parents`
+        leaves out what has neither a value nor outputs."""
+        holders = self.around(place)
+        inside = holders[holders.index(loop) + 1 :] if loop in holders else []
+        if not inside or inside[0][len(loop)] != MAIN:
+            return ""
+        entries = 0
+        for above, holder in pairwise(inside[:-1]):
+            has_value = self.kind(above) in BY_VALUE and holder[len(above)] == MAIN
+            if not has_value and self.kind(holder) not in (*BRANCHING, *BY_VALUE, *SILENT):
+                return ""
+            entries += has_value or self.kind(holder) in BRANCHING
+        if len(inside) == 1:
+            return "taskrun.value"
+        return f"parents[{entries}].taskrun.value" if entries else "parent.taskrun.value"
 
     def standing(self, task: Path, place: Path) -> Standing:
         """How a task stands to a place: what its outputs are when a template there is rendered."""

@@ -56,9 +56,14 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
 def _by_value(path: Path, read: Read, loop: Path, scope: Scope) -> Finding:
     """`outputs.child.value` of a task that runs in a loop over values."""
     name, wanted = read.path[1:3]
-    key = "taskrun.value" if loop in scope.around(path) else "'a value'"
+    key = _key(path, loop, scope)
     said = f"`{name}` runs for each value of `{scope.tasks[loop].id}`, and has outputs for each of them."
     return of_read(path, read, said, "loop-output", f"Write `outputs.{name}[{key}].{wanted}`.")
+
+
+def _key(path: Path, loop: Path, scope: Scope) -> str:
+    """By what a template finds the outputs of its own round of a loop, or those of any round outside of it."""
+    return scope.value_at(path, loop) or "'a value'"
 
 
 def _of_tasks(path: Path, read: Read, place: Path, scope: Scope) -> Finding:
@@ -71,7 +76,7 @@ def _of_tasks(path: Path, read: Read, place: Path, scope: Scope) -> Finding:
         advice = f"Read those of a task in it, such as `outputs.{inside[-1]}`{by_value}." if inside else ""
         return of_read(path, read, said, "unknown-output", advice)
     loop = scope.loop_of(scope.places[wanted])
-    key = "" if loop is None else "[taskrun.value]" if loop in scope.around(path) else "['a value']"
+    key = "" if loop is None else f"[{_key(path, loop, scope)}]"
     return of_read(path, read, said, "unknown-output", f"Write `outputs.{'.'.join((f'{wanted}{key}', *rest))}`.")
 
 

@@ -1,0 +1,99 @@
+"""Where `taskrun.value` is that of a task further out: what is advised is what a real engine finds there."""
+
+import re
+
+import pytest
+
+from engine.core.flow_scope import Scope
+from engine.core.state import State
+from tests.core.language import flow, problems
+
+EACH = "{id: ID, type: io.kestra.plugin.core.flow.ForEach, values: VALUES, tasks: [INSIDE]}"
+IF = "{id: ID, type: io.kestra.plugin.core.flow.If, condition: '{{ true }}', then: [INSIDE]}"
+SWITCH = "{id: ID, type: io.kestra.plugin.core.flow.Switch, value: x, cases: {x: [INSIDE]}}"
+IN_TURN = "{id: ID, type: io.kestra.plugin.core.flow.Sequential, tasks: [INSIDE]}"
+AT_ONCE = "{id: ID, type: io.kestra.plugin.core.flow.Parallel, tasks: [INSIDE]}"
+DAG = "{id: ID, type: io.kestra.plugin.core.flow.Dag, tasks: [{task: INSIDE}]}"
+DIRECTORY = "{id: ID, type: io.kestra.plugin.core.flow.WorkingDirectory, tasks: [INSIDE]}"
+READS = '{id: reads, type: io.kestra.plugin.core.debug.Return, format: "{{ TEMPLATE }}"}'
+
+
+def nested(template, *around):
+    """A flow with one task inside of some others, the outermost first."""
+    text = "INSIDE"
+    for number, one in enumerate(around):
+        values = f"[{number}a, {number}b]"
+        text = text.replace("INSIDE", one.replace("ID", f"t{number}", 1).replace("VALUES", values))
+    return f"tasks:\n  - {text.replace('INSIDE', READS.replace('TEMPLATE', template))}\n"
+
+
+@pytest.mark.parametrize(
+    ("around", "advice"),
+    [
+        ((EACH, IF), "parent.taskrun.value"),
+        ((EACH, IN_TURN), "parent.taskrun.value"),
+        ((EACH, DAG), "parent.taskrun.value"),
+        ((EACH, IF, IF), "parents[1].taskrun.value"),
+        ((EACH, IN_TURN, IF, AT_ONCE), "parents[1].taskrun.value"),
+        ((EACH, AT_ONCE, IN_TURN), "parent.taskrun.value"),
+        ((EACH, SWITCH, SWITCH, IF), "parents[2].taskrun.value"),
+    ],
+)
+async def test_a_value_that_is_further_out_is_found_where_the_advice_says(deploy, run, around, advice):
+    found = [(one.severity, one.code, one.suggestion) for one in problems(nested("taskrun.value", *around))]
+    assert found == [("warning", "not-in-a-loop", f"Write `{advice}`.")]
+    await deploy(nested(advice, *around))
+    assert await values(run) == ["0a", "0b"]
+
+
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [
+        ((EACH, IF, EACH), ("parent.taskrun.value", "taskrun.value")),
+        ((EACH, EACH), ("parent.taskrun.value", "taskrun.value")),
+        ((EACH, EACH, IF), ("parents[1].taskrun.value", "parent.taskrun.value")),
+        ((EACH, SWITCH, EACH, SWITCH), ("parents[1].taskrun.value", "parent.taskrun.value")),
+        ((EACH, IF, IF, EACH), ("parents[1].taskrun.value", "taskrun.value")),
+    ],
+)
+async def test_each_of_two_loops_has_its_value(deploy, run, around, expected):
+    scope = Scope(flow(nested("1", *around)))
+    place = (*scope.places["reads"], "format")
+    loops = [one for one in scope.around(place) if scope.kind(one) == "ForEach"]
+    assert tuple(scope.value_at(place, one) for one in loops) == expected
+    await deploy(nested(" ~ '-' ~ ".join(expected), *around))
+    inner = len(around) - 1 - around[::-1].index(EACH)
+    assert await values(run) == [f"0{one}-{inner}{other}" for one in "ab" for other in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("template", "around"),
+    [
+        ("taskrun.value", (EACH,)),
+        ("taskrun.value ?? parent.taskrun.value", (EACH, IF)),
+        ("taskrun.value", (EACH, IF, EACH)),
+        ("taskrun.value", (EACH, DIRECTORY)),
+    ],
+)
+def test_nothing_is_said_where_the_value_is_there_or_may_be(template, around):
+    assert problems(nested(template, *around)) == []
+
+
+def test_a_key_of_a_value_further_out():
+    [found] = problems(nested("taskrun.value.name", EACH, IF))
+    assert found.suggestion == "Write `fromJson(parent.taskrun.value).name`."
+
+
+async def test_outputs_in_an_if_in_a_loop_are_found_by_the_advice(deploy, run):
+    first = "{id: first, type: io.kestra.plugin.core.debug.Return, format: x}, INSIDE"
+    text = nested("outputs.first.value", EACH, IF.replace("INSIDE", first))
+    [found] = problems(text)
+    assert (found.code, found.suggestion) == ("loop-output", "Write `outputs.first[parent.taskrun.value].value`.")
+    await deploy(text.replace("outputs.first.value", re.findall("`(.+)`", found.suggestion)[0]))
+    assert await values(run) == ["x", "x"]
+
+
+async def values(run):
+    execution = await run()
+    assert execution.state is State.SUCCESS
+    return sorted(one.outputs["value"] for one in execution.task_runs.values() if one.task_id == "reads")
