@@ -30,12 +30,24 @@ async def token_of(
         raise TaskFailed(
             "It is not said who asks Azure.", fix=f"Give {instead}`tenantId`, `clientId` and `clientSecret`."
         )
+    form = {"grant_type": "client_credentials", "scope": scope, "client_id": client, "client_secret": secret}
+    return await _token(context, tenant, form, secret, "`tenantId`, `clientId` and `clientSecret`")
+
+
+async def token_of_person(
+    context: RunContext, tenant: str, client: str, username: str, password: str, scope: str
+) -> str:
+    """A token of a person for what `scope` names, got by an application; TaskFailed when Entra refuses."""
+    form = {"grant_type": "password", "scope": scope, "client_id": client, "username": username, "password": password}
+    return await _token(context, tenant, form, password, "`tenantId`, `clientId`, `username` and `password`")
+
+
+async def _token(context: RunContext, tenant: str, form: dict[str, str], secret: str, given_by: str) -> str:
     context.mask(secret)
     base = (context.settings.provider("entra").base_url or ENTRA).rstrip("/")
-    form = {"grant_type": "client_credentials", "scope": scope, "client_id": client, "client_secret": secret}
     url = f"{base}/{quote(tenant, safe='')}/oauth2/v2.0/token"
     given = await rest_service.document(context, "Microsoft Entra", "POST", url, data=form) or {}
     if not (token := given.get("access_token")):
-        raise TaskFailed("Microsoft Entra gave no token.", fix="Check `tenantId`, `clientId` and `clientSecret`.")
+        raise TaskFailed("Microsoft Entra gave no token.", fix=f"Check {given_by}.")
     context.mask(token)
     return str(token)
