@@ -93,5 +93,5 @@ def _untold(node: nodes.Attribute, key: object) -> Iterator[tuple[str, str, node
 
 
 def _quoted(value: object) -> str:
-    escaped = str(value).replace("'", "\\'")
+    escaped = str(value).replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"

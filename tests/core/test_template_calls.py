@@ -30,6 +30,11 @@ def told(template: str) -> list[tuple[str, str, str, str]]:
             r"""Write `replace({'"': '\''})`.""",
         ),
         (
+            "{{ x | replace('\n', '<br/>\n') }}",
+            "The filter `replace` takes a map of texts and what to put there.",
+            r"Write `replace({'\n': '<br/>\n'})`.",
+        ),
+        (
             "{{ x | replace('a', regexp=true) }}",
             "The filter `replace` takes a map of texts and what to put there.",
             "Write `replace({'a': 'b'})`.",
