@@ -61,6 +61,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_without_effect(flow),
         *_unserved(flow),
         *_unbounded(flow),
+        *_cases_as_written(flow),
         *meant_text.always_true(data),
         *_untaken(data, registry),
         *_defaults_of_nothing(data, registry),
@@ -276,3 +277,13 @@ def _unbounded(flow: Flow) -> Iterator[Finding]:
             message = "There is no `maxInterval`: waits grow without end, and Kestra refuses an exponential retry so."
             advice = "Add one, such as `maxInterval: PT10M`."
             yield Finding((*path, "retry"), message, "unbounded-retry", "hint", advice)
+
+
+def _cases_as_written(flow: Flow) -> Iterator[Finding]:
+    """Cases of a Switch that are templates: a value is compared with their text (Kestra's Switch renders none)."""
+    for path, task in flow_validation.tasks(flow):
+        for name in getattr(task, "cases", None) or {}:
+            if has_template(name):
+                message = "The name of a case is compared as it is written: a template in it is not rendered."
+                advice = "Compare in an `io.kestra.plugin.core.flow.If`, or let `value` give words such as `same`."
+                yield Finding((*path, "cases", name), message, "case-as-written", "warning", advice)

@@ -153,6 +153,15 @@ def inputs(text: str, tasks: str = SAY) -> str:
             "has nothing to choose from. Give it `values`, or an `expression`.",
         ),
         (
+            flow(
+                f"tasks:\n  - id: s\n    type: {CORE}.flow.Switch\n    value: '{{{{ flow.id }}}}'\n    cases:\n"
+                f"      '{{{{ flow.namespace }}}}': [{{id: a, type: {CORE}.log.Log, message: hi}}]\n"
+            ),
+            8,
+            7,
+            "is compared as it is written: a template in it is not rendered. Compare in an",
+        ),
+        (
             inputs("  - id: my-name\n    type: STRING\n", f'tasks:\n{LOG}    message: "{{{{ inputs.my-name }}}}"\n'),
             9,
             18,

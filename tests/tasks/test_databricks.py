@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
@@ -60,6 +61,8 @@ async def test_a_statement_of_sql(make_context, monkeypatch):
             await context.run(**{**ask, "httpPath": "sql/protocolv1/o/1/2"}, sql="x")
         with pytest.raises(TaskFailed, match="who asks Databricks"):
             await context.run(**{**ask, "accessToken": ""}, sql="x")
+        with pytest.raises(ValidationError, match="there is no time zone"):
+            await context.run(**ask, sql="x", timeZoneId="UTC'; DROP TABLE t; --")
 
 
 async def test_jobs_and_runs(make_context, monkeypatch):

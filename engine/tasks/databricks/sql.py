@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.core.triggers import ZoneName
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.databricks_service import Authentication, Workspace, opened
@@ -48,7 +49,7 @@ sql: SELECT id, total FROM shop.orders
     schema_: Property[OptionalText] = Field(default=None, alias="schema")
     properties: Property[JsonMap | None] = None
     sql: Property[Text]
-    time_zone_id: Property[OptionalText] = None
+    time_zone_id: Property[ZoneName | None] = None
 
     async def run(self, context: RunContext) -> Stored:
         found = WAREHOUSE.fullmatch(self.http_path.strip())
