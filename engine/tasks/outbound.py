@@ -17,6 +17,11 @@ from engine.tasks.http_options import DEFAULT, HttpOptions
 TRIES = 5
 MAX_REDIRECTS = 20
 MAX_WAIT = 60.0  # seconds we are willing to obey a 429
+ANYWHERE = frozenset(  # headers that say nothing of who asks
+    {"connection", "host", "range", "transfer-encoding", "user-agent"}
+    | {"accept", "accept-charset", "accept-encoding", "accept-language"}
+    | {"content-encoding", "content-language", "content-length", "content-type"}
+)
 
 
 class Caller(Protocol):
@@ -61,9 +66,12 @@ async def opened(
     options: HttpOptions = DEFAULT,
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
+    carries: bool = False,
     **body: Any,
 ) -> AsyncIterator[httpx.Response]:
-    """An answer whose body is still to be read; TaskFailed when there is none."""
+    """An answer whose body is still to be read; TaskFailed when there is none. When a redirect leads to another
+    service, no password and no `Authorization` go there, and of the other headers only what says nothing of who asks,
+    unless the call `carries` them: a flow's own headers, as Kestra's HTTP tasks do."""
     address = with_parameters(destination(context, url), body.pop("params", None))
     sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})}, encoding="utf-8")
     credentials = options.credentials()
@@ -88,9 +96,11 @@ async def opened(
                 check_peer(response, context.settings)
                 if not (options.follow_redirects and response.next_request):
                     break
-                if response.next_request.url.host != request.url.host:
-                    auth = None  # a password goes to the host it was written for
-                request = response.next_request
+                before, request = request.url, response.next_request
+                if leaves(before, request.url):
+                    auth = None
+                    for name in set() if carries else set(request.headers) - ANYWHERE:
+                        del request.headers[name]
             else:
                 raise TaskFailed(
                     f"{url} redirected more than {MAX_REDIRECTS} times.",
@@ -130,6 +140,15 @@ async def send(
             context.log(f"{url} answered {response.status_code}. Trying again.", "WARN")
         await asyncio.sleep(_interval(options, attempt))
     raise AssertionError("the last attempt returns or raises")
+
+
+def leaves(before: httpx.URL, after: httpx.URL) -> bool:
+    """Whether a redirect leads to another service: another scheme, host or port, but for http that becomes https. It is
+    how httpx judges whether `Authorization` goes along."""
+    if before.host != after.host:
+        return True
+    upgraded = (before.scheme, before.port, after.scheme, after.port) == ("http", None, "https", None)
+    return (before.scheme, before.port) != (after.scheme, after.port) and not upgraded
 
 
 async def read(response: httpx.Response, limit: int) -> bytes:

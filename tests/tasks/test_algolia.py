@@ -80,3 +80,16 @@ async def test_an_answer_that_is_no_object_is_told(make_context):
         asked = {"applicationId": "APP", "apiKey": "admin", "indexName": "articles"}
         with pytest.raises(TaskFailed, match="Algolia answered with no object"):
             await context.run(type="io.kestra.plugin.algolia.Search", **asked)
+
+
+async def test_a_key_stays_with_the_service_it_was_written_for(make_context):
+    with (
+        serving(lambda request: Answered({"nbHits": 0, "hits": []})) as elsewhere,
+        serving(lambda request: Answered(status=307, headers={"Location": elsewhere.url})) as moved,
+    ):
+        context = make_context({"providers": {"algolia": {"base_url": moved.url}}})
+        who = {"applicationId": "APP", "apiKey": "admin", "indexName": "articles"}
+        await context.run(type="io.kestra.plugin.algolia.Search", **who, params={"query": "A"})
+    assert moved.last.headers["x-algolia-api-key"] == "admin"
+    assert elsewhere.last.json == {"query": "A"}
+    assert not [name for name in elsewhere.last.headers if name.lower().startswith("x-")]

@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks.address_guard import is_metadata_address
+from engine.tasks.outbound import leaves
 from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, Received, serving
 
@@ -160,6 +161,34 @@ async def test_redirects(context, service):
     assert found.code == 302
     with pytest.raises(TaskFailed, match=r"redirected more than.*lead back to itself"):
         await context.run(type=REQUEST, uri=f"{service.url}/loop")
+
+
+async def test_headers_of_a_flow_go_along_to_another_service_but_for_credentials(context, service):
+    with serving(lambda request: Answered(status=307, headers={"Location": f"{service.url}/echo"})) as before:
+        headers = {"X-Api-Key": "k", "Authorization": "Bearer t"}
+        await context.run(type=REQUEST, uri=before.url, headers=headers)
+        assert service.last.headers["x-api-key"] == "k"
+        assert "authorization" not in service.last.headers
+        auth = {"type": "BASIC", "username": "ann", "password": "pw"}
+        await context.run(type=REQUEST, uri=before.url, options={"auth": auth})
+        assert "authorization" in before.last.headers
+        assert "authorization" not in service.last.headers
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "another"),
+    [
+        ("https://a.test/x", "https://a.test/y", False),
+        ("http://a.test/x", "https://a.test/x", False),
+        ("https://a.test/x", "http://a.test/x", True),
+        ("http://a.test/x", "https://a.test:8443/x", True),
+        ("https://a.test/x", "https://a.test:8443/x", True),
+        ("https://a.test/x", "https://a.test.evil.test/x", True),
+        ("http://a.test/x", "https://b.test/x", True),
+    ],
+)
+def test_a_redirect_leads_to_another_service(before, after, another):
+    assert leaves(httpx.URL(before), httpx.URL(after)) is another
 
 
 async def test_refusals_fail_unless_allowed(context, service):

@@ -55,9 +55,9 @@ class HttpTask(RunnableTask):
         """Headers and body as the HTTP client wants them; files stay open as long as the stack."""
         given = {name: header(value) for name, value in (self.headers or {}).items()}
         headers = httpx.Headers(given, encoding="utf-8")
-        extra: dict[str, Any] = (
-            {"params": {k: scalar_to_text(v) for k, v in self.params.items()}} if self.params else {}
-        )
+        extra: dict[str, Any] = {"carries": True}
+        if self.params:
+            extra["params"] = {k: scalar_to_text(v) for k, v in self.params.items()}
         content_type = self.content_type or ""
         if self.form_data is not None:
             if not content_type.startswith("multipart/form-data"):
