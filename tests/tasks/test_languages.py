@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import TaskFailed
+
 PROGRAMS = {
     "r": ("Rscript", [], ".R"),
     "ruby": ("ruby", [], ".rb"),
@@ -24,18 +26,27 @@ PROGRAMS = {
 LOCAL = {"type": "io.kestra.plugin.core.runner.Process"}
 
 
-@pytest.mark.parametrize("language", PROGRAMS)
-async def test_the_script_goes_to_its_program(make_context, tmp_path, monkeypatch, language):
-    program, before, suffix = PROGRAMS[language]
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Puts a program there that tells how it was called."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    stand_in = folder / program
-    stand_in.write_text(
-        '#!/bin/sh\necho "called $*"\nfor last; do :; done\n'
-        'echo "::{\\"outputs\\":{\\"file\\":\\"$last\\"}}::"\ncat "$last"\n'
-    )
-    stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def put(program):
+        (folder / program).write_text(
+            '#!/bin/sh\necho "called $*"\nfor last; do :; done\n'
+            'echo "::{\\"outputs\\":{\\"file\\":\\"$last\\"}}::"\ncat "$last"\n'
+        )
+        (folder / program).chmod(0o755)
+
+    return put
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+async def test_the_script_goes_to_its_program(make_context, stand_in, language):
+    program, before, suffix = PROGRAMS[language]
+    stand_in(program)
     context = make_context(inputs={"x": 'a "b" $c'})
     script = {"type": f"io.kestra.plugin.scripts.{language}.Script", "taskRunner": LOCAL}
     found = await context.run(**script, script="say {{ inputs.x }}")
@@ -45,6 +56,16 @@ async def test_the_script_goes_to_its_program(make_context, tmp_path, monkeypatc
     assert context.said(r'say a "b" \$c')
     commands = {"type": f"io.kestra.plugin.scripts.{language}.Commands", "taskRunner": LOCAL}
     assert (await context.run(**commands, commands=["exit 0"])).exitCode == 0
+
+
+async def test_jbang_runs_other_languages_and_may_speak(context, stand_in):
+    stand_in("jbang")
+    script = {"type": "io.kestra.plugin.scripts.jbang.Script", "taskRunner": LOCAL, "script": "fun main() {}"}
+    found = await context.run(**script, extension=".kt", quiet=False)
+    assert found.vars["file"].endswith(".kt")
+    assert context.said(f"called {found.vars['file']}")
+    with pytest.raises(TaskFailed, match=r"`extension` '\.\./x' is no ending of a file"):
+        await context.run(**script, extension="../x")
 
 
 @pytest.mark.skipif(not shutil.which("perl"), reason="There is no perl.")

@@ -1,9 +1,16 @@
 """`io.kestra.plugin.scripts.jbang`: Java by JBang."""
 
+import re
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from engine.plugin import Property, TaskFailed
+from engine.tasks.property_types import Text
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, quoted
+
+ENDING = re.compile(r"\.\w+")
 
 
 class Commands(CommandsTask):
@@ -35,6 +42,16 @@ script: |
 """,
     )
     default_image: ClassVar[str] = "jbangdev/jbang-action"
-    program: ClassVar[tuple[str, ...]] = ("jbang", "--quiet")
-    suffix: ClassVar[str] = ".java"
     type: Literal["io.kestra.plugin.scripts.jbang.Script"]
+    extension: Property[Text] = Field(
+        default=".java", description="What the script is: `.java`, `.jsh`, `.kt`, `.groovy` or `.md`."
+    )
+    quiet: Property[bool] = Field(default=True, description="JBang itself says nothing but errors.")
+
+    def ending(self) -> str:
+        if not ENDING.fullmatch(self.extension):
+            raise TaskFailed(f"`extension` {self.extension!r} is no ending of a file.", fix="Write it as `.kt`.")
+        return self.extension
+
+    def command(self, file: str) -> list[str]:
+        return [quoted(["jbang", *(["--quiet"] if self.quiet else []), file])]

@@ -15,10 +15,18 @@ class LanguageScript(ScriptTask):
     script: LateProperty[str]
 
     async def run(self, context: RunContext) -> ScriptResult:
-        file = context.working_dir / WORK / f"script-{context.task_run_id.replace('.', '_')}{self.suffix}"
+        file = context.working_dir / WORK / f"script-{context.task_run_id.replace('.', '_')}{self.ending()}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(await self.rendered_text(context, self.script, "none"))
-        return await self.run_commands(context, [quoted([*self.program, str(file)])], env=self.variables())
+        return await self.run_commands(context, self.command(str(file)), env=self.variables())
+
+    def ending(self) -> str:
+        """What the name of the script's file ends with; TaskFailed when the task asks for none that can be."""
+        return self.suffix
+
+    def command(self, file: str) -> list[str]:
+        """The commands that run the script's file."""
+        return [quoted([*self.program, file])]
 
     def variables(self) -> dict[str, str]:
         """What the language wants in its environment."""
