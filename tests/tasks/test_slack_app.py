@@ -161,6 +161,23 @@ async def test_the_history_of_a_channel(app):
     assert app.slack.calls[-1]["oldest"] == "1767225600"
 
 
+async def test_what_slack_does_not_say_is_false(app):
+    """As in Kestra, whose rows and outputs hold a boolean for each of these: a flow may compare it with false."""
+    posted = await app("chats.Post", channel="C1", messageText="line")
+    app.slack.messages[posted.timestamp]["files"] = [{"id": "F1", "thumb_64": "http://t", "is_public": None}]
+    (row,) = rows(app, await app("conversations.History", channel="C1"))
+    assert [row[name] for name in ("isStarred", "isThreadBroadcast", "isHidden", "isSubscribed")] == [False] * 4
+    (file,) = row["files"]
+    assert (file["thumbnail"]["thumb64"], file["isPublic"], file["isExternal"]) == ("http://t", False, False)
+    ann = (await app("users.Info", user="U1")).model_dump(by_alias=True)
+    assert [ann[name] for name in ("deleted", "isAdmin", "isRestricted")] == [False] * 3
+    there = (await app("users.GetPresence", user="U1")).model_dump(by_alias=True)
+    assert there == {"presence": "away", "online": False, "autoAway": False, "manualAway": False,
+                     "connectionCount": None, "lastActivity": None}  # fmt: skip
+    opened = (await app("conversations.Open", users=["U1"])).model_dump(by_alias=True)
+    assert (opened["isArchived"], opened["isPrivate"]) == (False, False)
+
+
 async def test_people(app):
     ann = (await app("users.Info", user="U1")).model_dump(by_alias=True)
     assert (ann["realName"], ann["tzOffset"], ann["has2fa"], ann["isBot"]) == ("Ann Lee", 3600, True, False)

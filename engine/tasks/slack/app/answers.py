@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from engine.plugin import Outputs
@@ -16,6 +16,8 @@ def _moment(seconds: Any) -> str | None:
 
 
 Instant = Annotated[str | None, BeforeValidator(_moment)]
+Flag = Annotated[bool, BeforeValidator(bool)]
+"""What Slack says only when it is so: false where it says nothing, as in Kestra."""
 
 
 class Said(Outputs):
@@ -42,14 +44,14 @@ class Conversation(Said):
 
     id: str
     name: str | None = None
-    is_private: bool | None = None
-    is_channel: bool | None = None
-    is_group: bool | None = None
-    is_instant_message: bool | None = Field(default=None, validation_alias="is_im")
-    is_multi_person_instant_message: bool | None = Field(default=None, validation_alias="is_mpim")
+    is_private: Flag = False
+    is_channel: Flag = False
+    is_group: Flag = False
+    is_instant_message: Flag = Field(default=False, validation_alias="is_im")
+    is_multi_person_instant_message: Flag = Field(default=False, validation_alias="is_mpim")
     created: int | None = None
-    is_archived: bool | None = None
-    is_general: bool | None = None
+    is_archived: Flag = False
+    is_general: Flag = False
     topic: Topic | None = None
     purpose: Topic | None = None
 
@@ -89,22 +91,22 @@ class User(Said):
     id: str
     team_id: str | None = None
     name: str | None = None
-    deleted: bool | None = None
+    deleted: Flag = False
     color: str | None = None
     real_name: str | None = None
     tz: str | None = None
     tz_label: str | None = None
     tz_offset: int | None = None
     profile: WholeProfile | None = None
-    is_admin: bool | None = None
-    is_owner: bool | None = None
-    is_primary_owner: bool | None = None
-    is_restricted: bool | None = None
-    is_ultra_restricted: bool | None = None
-    is_bot: bool | None = None
-    is_app_user: bool | None = None
+    is_admin: Flag = False
+    is_owner: Flag = False
+    is_primary_owner: Flag = False
+    is_restricted: Flag = False
+    is_ultra_restricted: Flag = False
+    is_bot: Flag = False
+    is_app_user: Flag = False
     updated: Instant = None
-    has2fa: bool | None = Field(default=None, alias="has2fa", validation_alias="has_2fa")
+    has2fa: Flag = Field(default=False, alias="has2fa", validation_alias="has_2fa")
     locale: str | None = None
 
 
@@ -112,9 +114,9 @@ class Presence(Said):
     """Whether somebody is there; only of oneself Slack says more than `presence`."""
 
     presence: str | None = None
-    online: bool | None = None
-    auto_away: bool | None = None
-    manual_away: bool | None = None
+    online: Flag = False
+    auto_away: Flag = False
+    manual_away: Flag = False
     connection_count: int | None = None
     last_activity: int | None = None
 
@@ -145,14 +147,14 @@ class File(Said):
     user_team_id: str | None = Field(default=None, validation_alias="user_team")
     source_team_id: str | None = Field(default=None, validation_alias="source_team")
     mode: str | None = None
-    is_editable: bool | None = Field(default=None, validation_alias="editable")
+    is_editable: Flag = Field(default=False, validation_alias="editable")
     size: int | None = None
     url_private: str | None = None
     url_private_download: str | None = None
     permalink: str | None = None
     permalink_public: str | None = None
-    is_public: bool | None = None
-    is_external: bool | None = None
+    is_public: Flag = False
+    is_external: Flag = False
     external_type: str | None = None
     external_id: str | None = None
     external_url: str | None = None
@@ -161,10 +163,10 @@ class File(Said):
     groups: list[str] | None = None
     ims: list[str] | None = None
 
+    @model_validator(mode="before")
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> "File":
-        """Slack's word on a file, its thumbnails gathered."""
-        return cls.model_validate({**said, "thumbnail": said})
+    def _thumbnails_together(cls, said: Any) -> Any:
+        return {**said, "thumbnail": said} if isinstance(said, Mapping) else said
 
 
 class Reaction(Said):
@@ -196,37 +198,37 @@ class ChannelMessage(Said):
     payload: dict[str, Any] | None = None
     timestamp: str | None = Field(default=None, validation_alias="ts")
     thread_timestamp: str | None = Field(default=None, validation_alias="thread_ts")
-    is_intro: bool | None = None
-    is_starred: bool | None = None
+    is_intro: Flag = False
+    is_starred: Flag = False
     pinned_to: list[str] | None = None
     reactions: list[Reaction] | None = None
     app_id: str | None = None
     bot_id: str | None = None
     bot_link: str | None = None
-    is_display_as_bot: bool | None = Field(default=None, validation_alias="display_as_bot")
+    is_display_as_bot: Flag = Field(default=False, validation_alias="display_as_bot")
     file: File | None = None
     files: list[File] | None = None
-    is_upload: bool | None = Field(default=None, validation_alias="upload")
+    is_upload: Flag = Field(default=False, validation_alias="upload")
     parent_user_id: str | None = None
     inviter: str | None = None
     client_msg_id: str | None = None
     topic: str | None = None
     purpose: str | None = None
     edited: Edited | None = None
-    is_unfurl_links: bool | None = Field(default=None, validation_alias="unfurl_links")
-    is_unfurl_media: bool | None = Field(default=None, validation_alias="unfurl_media")
-    is_thread_broadcast: bool | None = None
-    is_locked: bool | None = None
+    is_unfurl_links: Flag = Field(default=False, validation_alias="unfurl_links")
+    is_unfurl_media: Flag = Field(default=False, validation_alias="unfurl_media")
+    is_thread_broadcast: Flag = False
+    is_locked: Flag = False
     reply_count: int | None = None
     reply_users: list[str] | None = None
     reply_users_count: int | None = None
     latest_reply: str | None = None
-    is_subscribed: bool | None = Field(default=None, validation_alias="subscribed")
+    is_subscribed: Flag = Field(default=False, validation_alias="subscribed")
     x_files: list[str] | None = None
-    is_hidden: bool | None = Field(default=None, validation_alias="hidden")
+    is_hidden: Flag = Field(default=False, validation_alias="hidden")
     last_read: str | None = None
     item_type: str | None = None
-    is_no_notifications: bool | None = Field(default=None, validation_alias="no_notifications")
+    is_no_notifications: Flag = Field(default=False, validation_alias="no_notifications")
 
     @classmethod
     def row(cls, said: Mapping[str, Any]) -> dict[str, Any]:

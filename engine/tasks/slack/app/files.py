@@ -100,7 +100,7 @@ fileId: "{{ outputs.share.id }}"
     type: Literal["io.kestra.plugin.slack.app.files.Info"]
 
     async def run(self, context: RunContext) -> File:
-        return File.of((await self.call(context, "files.info", {"file": self.file_id}))["file"])
+        return File.model_validate((await self.call(context, "files.info", {"file": self.file_id}))["file"])
 
 
 class Delete(FileTask):
