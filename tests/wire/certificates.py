@@ -1,4 +1,4 @@
-"""A certificate that nobody vouches for."""
+"""Certificates that nobody vouches for."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -7,13 +7,21 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
     """What a server needs to speak TLS under a certificate of its own making."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    file = folder / "server.pem"
+    file.write_text(pem(ec.generate_private_key(ec.SECP256R1())))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    """A private key and the certificate it made of itself."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
     now = datetime.now(UTC)
     made = (
@@ -27,11 +35,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    file = folder / "server.pem"
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
+    return (private + made.public_bytes(serialization.Encoding.PEM)).decode()

@@ -1,16 +1,16 @@
 """`io.kestra.plugin.azure.datafactory`: pipelines of Azure Data Factory."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed, Unserved
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.entra import token_of
+from engine.tasks.entra import Asks
 from engine.tasks.fetched_rows import filed
-from engine.tasks.property_types import JsonMap, OptionalText, Text
+from engine.tasks.property_types import JsonMap, Text
 
 API, SCOPE = "https://management.azure.com", "https://management.azure.com/.default"
 VERSION = {"api-version": "2018-06-01"}
@@ -34,7 +34,7 @@ class CheckFrequency(Part):
     )
 
 
-class CreateRun(RunnableTask):
+class CreateRun(Asks, RunnableTask):
     """Run a pipeline, and wait for its end; a run that is waited for is cancelled with the task."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -53,12 +53,6 @@ parameters:
 """,
     )
     type: Literal["io.kestra.plugin.azure.datafactory.CreateRun"]
-    tenant_id: Property[OptionalText] = None
-    client_id: Property[OptionalText] = None
-    client_secret: Property[OptionalText] = None
-    pem_certificate: Annotated[
-        Any, Unserved("Data Factory is not asked with a certificate here.", "Give `clientSecret`.")
-    ] = None
     subscription_id: Property[Text]
     resource_group_name: Property[Text]
     factory_name: Property[Text]
@@ -68,7 +62,7 @@ parameters:
     check_frequency: CheckFrequency = Field(default_factory=CheckFrequency)
 
     async def run(self, context: RunContext) -> Ran:
-        token = await token_of(context, self.tenant_id, self.client_id, self.client_secret, SCOPE)
+        token = await self.token(context, SCOPE)
         base = (context.settings.provider("azure_management").base_url or API).rstrip("/")
         steps = ["subscriptions", self.subscription_id, "resourceGroups", self.resource_group_name]
         steps += ["providers", "Microsoft.DataFactory", "factories", self.factory_name]

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from pydantic import Field
 
 from engine.core import durations
-from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.entra import token_of
+from engine.tasks.entra import Asks
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
 
@@ -17,17 +17,14 @@ METRICS, INGESTION = "https://metrics.monitor.azure.com/.default", "https://moni
 VERSION = "2024-02-01"
 
 
-class Monitored(Part):
+class Monitored(Asks):
     """Where the metrics are, and who asks."""
 
-    tenant_id: Property[OptionalText] = None
-    client_id: Property[OptionalText] = None
-    client_secret: Property[OptionalText] = None
     endpoint: Property[Text] = Field(description="Such as `https://westeurope.metrics.monitor.azure.com`.")
 
     async def ask(self, context: RunContext, path: str, scope: str, **given: Any) -> Any:
         """The JSON of one call; TaskFailed when Azure refuses."""
-        token = await token_of(context, self.tenant_id, self.client_id, self.client_secret, scope)
+        token = await self.token(context, scope)
         url = f"{self.endpoint.rstrip('/')}/{path.lstrip('/')}"
         headers = {"Authorization": f"Bearer {token}"}
         return await rest_service.document(context, "Azure Monitor", "POST", url, headers=headers, **given)

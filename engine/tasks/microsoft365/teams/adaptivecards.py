@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.entra import token_of, token_of_person
+from engine.tasks.entra import Asks, token_of_person
 from engine.tasks.property_types import OptionalText, Text
 
 GRAPH = "https://graph.microsoft.com"
@@ -28,12 +28,11 @@ class SentToUser(Outputs):
     messageId: str  # noqa: N815
 
 
-class CardTask(RunnableTask):
+class CardTask(Asks, RunnableTask):
     """Who posts, and the card. Graph lets people post (`username`, `password`); an application alone mostly not."""
 
     tenant_id: Property[Text]
     client_id: Property[Text]
-    client_secret: Property[OptionalText] = None
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
     card: JsonText[Text]
@@ -56,13 +55,12 @@ class CardTask(RunnableTask):
         url = f"{graph(context)}/v1.0/{path}"
         return await rest_service.mapping(context, "Microsoft Graph", "POST", url, headers=headers, json=body)
 
-    async def token(self, context: RunContext) -> str:
-        """A token of the person, else of the application."""
+    async def graph_token(self, context: RunContext) -> str:
+        """A token of the person, else of the application, else of the machine."""
         if self.username and self.password:
             person = (self.username, self.password)
             return await token_of_person(context, self.tenant_id, self.client_id, *person, SCOPE)
-        who = (self.tenant_id, self.client_id, self.client_secret)
-        return await token_of(context, *who, SCOPE, instead="`username` and `password`, or ")
+        return await self.token(context, SCOPE)
 
 
 class Send(CardTask):
@@ -89,7 +87,7 @@ card: |
     async def run(self, context: RunContext) -> Sent:
         message = self.message(context)
         path = f"teams/{quote(self.team_id, safe='')}/channels/{quote(self.channel_id, safe='')}/messages"
-        made = await self.post(context, await self.token(context), path, message)
+        made = await self.post(context, await self.graph_token(context), path, message)
         name = str(rest_service.held(made, "Microsoft Graph", "id"))
         return Sent(messageId=name, createdDateTime=made.get("createdDateTime"))
 
@@ -117,7 +115,7 @@ card: |
     async def run(self, context: RunContext) -> SentToUser:
         if bool(self.user_id) == bool(self.user_email):
             raise TaskFailed("It is not said whom the card is for.", fix="Give either `userId` or `userEmail`.")
-        message, token = self.message(context), await self.token(context)
+        message, token = self.message(context), await self.graph_token(context)
         person = str(self.user_id or self.user_email).replace("'", "''")
         member = {
             "@odata.type": "#microsoft.graph.aadUserConversationMember",
