@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import TaskFailed
+from tests.tasks.context import task
 
 PROGRAMS = {
     "r": ("Rscript", [], ".R"),
@@ -21,7 +22,9 @@ PROGRAMS = {
     "groovy": ("groovy", [], ".groovy"),
     "node": ("node", [], ".js"),
     "jbang": ("jbang", ["--quiet"], ".java"),
-    "dotnet": ("dotnet", ["script"], ".csx"),
+    "csharp": ("dotnet-script", [], ".csx"),
+    "dotnet": ("dotnet-script", [], ".csx"),
+    "fsharp": ("dotnet", ["fsi"], ".fsx"),
 }
 LOCAL = {"type": "io.kestra.plugin.core.runner.Process"}
 
@@ -56,6 +59,23 @@ async def test_the_script_goes_to_its_program(make_context, stand_in, language):
     assert context.said(r'say a "b" \$c')
     commands = {"type": f"io.kestra.plugin.scripts.{language}.Commands", "taskRunner": LOCAL}
     assert (await context.run(**commands, commands=["exit 0"])).exitCode == 0
+
+
+async def test_what_runs_csharp_is_installed_where_it_is_not_there(context, stand_in):
+    stand_in("dotnet")
+    script = {"type": "io.kestra.plugin.scripts.csharp.Script", "taskRunner": LOCAL, "script": ""}
+    with pytest.raises(TaskFailed, match="exit code 127"):
+        await context.run(**script, beforeCommands=["echo mine"])
+    told = [line for level, line in context.lines if level == "DEBUG" and not line.startswith("::")]
+    assert told == ["called tool install -g dotnet-script --ignore-failed-sources", "mine"]
+
+
+def test_csharp_and_fsharp_run_in_the_image_of_the_sdk(context):
+    for language in ("csharp", "dotnet", "fsharp"):
+        for kind in ({"script": ""}, {"commands": []}):
+            name = "Script" if "script" in kind else "Commands"
+            found = task(context, type=f"io.kestra.plugin.scripts.{language}.{name}", **kind)
+            assert found.asked_image() == "mcr.microsoft.com/dotnet/sdk:10.0"
 
 
 async def test_jbang_runs_other_languages_and_may_speak(context, stand_in):

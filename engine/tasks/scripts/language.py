@@ -12,13 +12,14 @@ class LanguageScript(ScriptTask):
 
     program: ClassVar[tuple[str, ...]] = ()
     suffix: ClassVar[str] = ""
+    prepared: ClassVar[tuple[str, ...]] = ()  # commands that run before the task's own `beforeCommands`
     script: LateProperty[str]
 
     async def run(self, context: RunContext) -> ScriptResult:
         file = context.working_dir / WORK / f"script-{context.task_run_id.replace('.', '_')}{self.ending()}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(await self.rendered_text(context, self.script, "none"))
-        return await self.run_commands(context, self.command(str(file)), env=self.variables())
+        return await self.run_commands(context, self.command(str(file)), prepared=self.prepared, env=self.variables())
 
     def ending(self) -> str:
         """What the name of the script's file ends with; TaskFailed when the task asks for none that can be."""

@@ -142,6 +142,7 @@ class ScriptTask(RunnableTask):
         context: RunContext,
         commands: Sequence[str],
         *,
+        prepared: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         volumes: Sequence[str] = (),
         fail_fast: bool | None = None,
@@ -149,11 +150,11 @@ class ScriptTask(RunnableTask):
     ) -> ScriptResult:
         """Run rendered commands as one script; TaskFailed, with its outputs, when it ends badly.
 
-        `heard` takes what it says, where that is more than lines for the log.
+        `prepared` runs before `beforeCommands`. `heard` takes what it says, where that is more than lines for the log.
         """
         runner = self.chosen_runner(context)
         await self._place_files(context)
-        before = await self.rendered_lines(context, self.before_commands)
+        before = [*prepared, *await self.rendered_lines(context, self.before_commands)]
         if before and self.interpreter[-1:] == ["-c"]:  # what prepares is told at a lower level
             quiet, loud = SWITCHED
             before = [f"echo '{quiet}'", *before, f"echo '{loud}'"]
