@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Instead, JsonText, Part, Property, RunContext, RunnableTask
+from engine.plugin import JsonText, Part, Property, RunContext, RunnableTask
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Image, Message, chunks, find_images, payload_object, post, shortened
 from engine.tasks.execution_facts import ExecutionFacts, facts
@@ -88,7 +88,7 @@ embedList:
         "io.kestra.plugin.notifications.discord.DiscordExecution",
     ]
     url: Property[Text]
-    payload: Annotated[Any, Instead("")] = None
+    payload: JsonText[OptionalText] = Field(default=None, description="The message, instead of all else.")
     content: Property[OptionalText] = None
     username: Property[OptionalText] = None
     avatar_url: Property[OptionalText] = None
@@ -100,6 +100,10 @@ embedList:
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
+        if self.payload and self.payload.strip():
+            body = payload_object(self.payload, "Discord")
+            await post_body(context, self.url, body, self.options or DEFAULT)
+            return
         about = facts(await context.execution_map(self.execution_id))
         embeds = [embed.body(self.avatar_url) for embed in self.embed_list or []]
         body = execution_body(about, self.content, embeds, self.custom_message, self.custom_fields or {})

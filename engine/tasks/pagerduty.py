@@ -54,7 +54,9 @@ executionId: "{{ trigger.executionId }}"
     deduplication_key: Property[OptionalText] = None
     event_action: Property[Text] = Field(default="trigger", description="trigger, acknowledge or resolve.")
     payload_summary: Property[OptionalText] = None
-    severity: Property[Text] = "error"
+    severity: Property[OptionalText] = Field(
+        default=None, description="critical, error, warning or info; unless given error of an execution that failed."
+    )
 
     def summary(self, about: ExecutionFacts) -> dict[str, Any]:
         said = self.payload_summary or summary_text(about, self.custom_message, {})
@@ -64,7 +66,7 @@ executionId: "{{ trigger.executionId }}"
             "payload": {
                 "summary": said[:MAX_SUMMARY],
                 "source": f"{about.namespace}.{about.flow_id}",
-                "severity": self.severity.lower(),
+                "severity": (self.severity or ("error" if about.failed_task else "info")).lower(),
                 "custom_details": rows(about, self.custom_fields),
             },
         }

@@ -3,10 +3,10 @@
 import json
 import re
 import uuid
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from engine.plugin import JsonText, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
@@ -88,6 +88,7 @@ level: WARNING
 """,
     )
     type: Literal["io.kestra.plugin.sentry.SentryExecution"]
+    payload: Annotated[Any, Instead("")] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None

@@ -49,6 +49,17 @@ EXECUTIONS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("state", "given", "expected"),
+    [("FAILED", {}, "error"), ("SUCCESS", {}, "info"), ("SUCCESS", {"severity": "CRITICAL"}, "critical")],
+)
+async def test_how_severe_an_execution_is(make_context, service, state, given, expected):
+    context = make_context()
+    context.state = state
+    await context.run(type=f"{PLUGIN}.pagerduty.PagerDutyExecution", url=service.url, **given)
+    assert service.last.json["payload"]["severity"] == expected
+
+
 @pytest.mark.parametrize(("kind", "given", "expected"), EXECUTIONS)
 async def test_a_summary_of_an_execution(make_context, service, kind, given, expected):
     context = make_context({"public_url": "https://flows.test"})
@@ -111,7 +122,7 @@ async def test_sentry(context, service):
     await context.run(type=f"{PLUGIN}.notifications.sentry.SentryAlert", dsn=dsn, endpointType="STORE")
     assert service.last.path == "/api/42/store/"
     assert service.last.json["message"] == {"message": "Execution 01EXECUTION failed"}
-    given = {"level": "WARNING", "extra": {"a": 1}, "endpointType": "STORE"}
+    given = {"level": "WARNING", "extra": {"a": 1}, "endpointType": "STORE", "payload": "of {{ inputs.nobody }}"}
     await context.run(type=f"{PLUGIN}.sentry.SentryExecution", dsn=dsn, **given)
     sent = service.last.json
     assert (sent["level"], sent["extra"]["a"], sent["extra"]["Flow ID"]) == ("warning", 1, "a_flow")

@@ -131,7 +131,6 @@ async def test_webhooks_of_teams_and_google_chat(make_context):
     ("kind", "given"),
     [
         ("slack.notifications.SlackExecution", {}),
-        ("discord.DiscordExecution", {}),
         ("microsoft365.teams.TeamsExecution", {}),
         ("telegram.TelegramExecution", {"token": "t0ken", "channel": "@x"}),
     ],
@@ -144,6 +143,16 @@ async def test_a_summary_takes_the_place_of_a_payload(make_context, kind, given)
         said = str(service.last.json)
     assert "no JSON" not in said
     assert "a_flow" in said
+
+
+async def test_a_payload_takes_the_place_of_a_summary_in_discord(make_context):
+    context = make_context(inputs={"x": 'a "quote"'})
+    task = {"type": "io.kestra.plugin.discord.DiscordExecution", "username": "flows"}
+    with serving(lambda request: Answered(None, 204)) as service:
+        await context.run(**task, url=service.url, payload='{"content": "{{ inputs.x }}"}')
+        assert service.last.json == {"content": 'a "quote"'}
+        await context.run(**task, url=service.url, payload="{{ inputs.y ?? '' }}")
+        assert (service.last.json["username"], len(service.last.json["embeds"])) == ("flows", 1)
 
 
 async def test_telegram(make_context):
