@@ -78,7 +78,7 @@ async def test_a_message_written_piece_by_piece(app):
     assert ended.timestamp == begun.timestamp
     message = app.slack.messages[begun.timestamp]
     assert (message["text"], message["blocks"]) == ("one two three", [{"type": "divider"}])
-    with pytest.raises(TaskFailed, match="message_not_in_streaming_state"):
+    with pytest.raises(TaskFailed, match=r"message_not_in_streaming_state.*chats\.StartStream"):
         await app("chats.AppendStream", markdownText="x", **where)
 
 
@@ -245,11 +245,31 @@ async def test_what_slack_refuses_is_explained(app, slack_webhook):
         await app("chats.Post", channel="nope", messageText="hi")
     with pytest.raises(TaskFailed, match=r"message_not_found"):
         await app("chats.Update", channel="C1", timestamp="1.2", messageText="hi")
+    with pytest.raises(TaskFailed, match=r"user_not_in_channel.*Invite them"):
+        await app("chats.PostEphemeral", channel="C2", user="U2", messageText="hi")
+    with pytest.raises(TaskFailed, match=r"missing_recipient_user_id.*Give `recipientUserId`"):
+        await app("chats.StartStream", channel="C1", timestamp="1.2")
     with pytest.raises(TaskFailed, match="Give `timestamp`"):
         await app("chats.Update", channel="C1", messageText="hi")
     slack_webhook.waits.append(0.01)
     await app("users.List")
     assert "xoxb-good" in app.context.masked
+
+
+async def test_slack_s_own_reasons_are_told(app):
+    """As Kestra does, whose error holds the whole answer, and whose log has what Slack warns of."""
+    long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+    with pytest.raises(
+        TaskFailed, match=r"invalid_blocks \(must be less than 3001 characters at /blocks/1/text/text\)"
+    ):
+        await app("chats.Post", channel="C1", payload=json.dumps({"blocks": [{"type": "divider"}, long]}))
+    room = await app("conversations.Join", channel="C1")
+    assert room.id == "C1"
+    assert app.context.lines == [("WARN", "Slack says to conversations.join: already_in_channel")]
+    app.context.lines.clear()
+    await app("chats.Post", channel="C1", messageText="x" * 40_001)
+    ((level, line),) = app.context.lines
+    assert (level, "truncated" in line) == ("WARN", True)
 
 
 async def test_a_refusal_names_the_scope_that_is_missing(app, monkeypatch):

@@ -61,8 +61,15 @@ NESTED = {
 }  # fmt: skip
 
 
+MAX_TEXT = 40_000
+
+
 class Refused(Exception):
-    """Slack's name for what is wrong."""
+    """Slack's name for what is wrong, and its reasons as far as it gives some."""
+
+    def __init__(self, error: str, *reasons: str) -> None:
+        super().__init__(error)
+        self.reasons = reasons
 
 
 def _need(true: object, error: str) -> None:
@@ -108,7 +115,8 @@ class SlackMethods:
             return {"ok": True, **self._answered(method, dict(given))}
         except Refused as refusal:
             needed = {"needed": "reactions:read"} if str(refusal) == "missing_scope" else {}
-            return {"ok": False, "error": str(refusal), **needed}
+            said = {"response_metadata": {"messages": [f"[ERROR] {reason}" for reason in refusal.reasons]}}
+            return {"ok": False, "error": str(refusal), **needed, **(said if refusal.reasons else {})}
 
     def _answered(self, method: str, form: dict[str, str]) -> Json:
         _need(method in METHODS, "unknown_method")
@@ -138,8 +146,18 @@ class SlackMethods:
         _need(found and found["channel"] == body["channel"], "message_not_found")
         return found or {}
 
-    def _content(self, body: Json) -> None:
+    def _content(self, body: Json) -> Json:
+        """What Slack warns of, once the content is fine."""
         _need(body.get("text") or body.get("blocks") or body.get("attachments"), "no_text")
+        for number, block in enumerate(body.get("blocks") or []):
+            if block["type"] == "section" and len(block["text"]["text"]) > 3000:
+                reason = f"must be less than 3001 characters [json-pointer:/blocks/{number}/text/text]"
+                raise Refused("invalid_blocks", reason)
+        if len(body.get("text") or "") <= MAX_TEXT:
+            return {}
+        body["text"] = body["text"][:MAX_TEXT]
+        told = "[WARN] Your message was truncated but still posted. The `text` field accepts up to 40,000 characters."
+        return {"response_metadata": {"messages": [told], "warnings": ["message_truncated"]}}
 
     def _page(self, rows: list[Any], key: str, body: Json) -> Json:
         """Two a page, whatever `limit` says: whoever reads must turn pages."""
@@ -151,14 +169,14 @@ class SlackMethods:
     # chat
 
     def _chat_post_message(self, body: Json) -> Json:
-        self._content(body)
+        warned = self._content(body)
         place = body["channel"].removeprefix("#")
         found = next((one for one in self.channels.values() if place in (one["id"], one["name"])), None)
         _need(found, "channel_not_found")
         ts = f"1700000000.{self._next(''):0>6}"
         self.messages[ts] = {"channel": (found or {})["id"], "ts": ts, "user": ME, "reactions": [], **body}
         self.messages[ts]["channel"] = (found or {})["id"]
-        return {"ts": ts, "channel": (found or {})["id"]}
+        return {"ts": ts, "channel": (found or {})["id"], **warned}
 
     def _chat_post_ephemeral(self, body: Json) -> Json:
         self._content(body)

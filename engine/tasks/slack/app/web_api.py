@@ -29,10 +29,19 @@ HINTS = {
     "already_in_channel": "Name those who are not in the channel yet.",
     "cant_update_message": "An app changes its own messages only: use the token the message was posted with.",
     "cant_delete_message": "An app deletes its own messages only: use the token the message was posted with.",
+    "user_not_in_channel": "Invite them to the channel first.",
+    "is_archived": "Bring the channel back first: `conversations.Unarchive`.",
+    "msg_too_long": "Shorten the text, or share it as a file: `files.Upload`.",
+    "msg_blocks_too_long": "All blocks of a message together are too long: write less, or share a file.",
+    "missing_recipient_user_id": "Give `recipientUserId`: in a channel Slack wants to know whom the message answers.",
+    "missing_recipient_team_id": "Give `recipientTeamId`: in a channel Slack wants to know whom the message answers.",
+    "message_not_in_streaming_state": "The message is finished. Begin another with `chats.StartStream`.",
     "time_in_past": "Give a moment in the future.",
     "time_too_far": "Slack takes messages for the next 120 days.",
 }
 _TIMESTAMP = re.compile(r"\d+(\.\d+)?")
+_LEVEL = re.compile(r"^\[(ERROR|WARN)\] *")
+_POINTER = re.compile(r"\[json-pointer:([^\]]*)\]")
 
 
 class SlackTask(RunnableTask):
@@ -57,13 +66,21 @@ class SlackTask(RunnableTask):
                 headers={"Authorization": f"Bearer {self.token}"},
                 data=form,
             )
-            return judged(_parsed(answer.content, method), method, fine)
+            return self._heard(context, _parsed(answer.content, method), method, fine)
         if context.chat is None:
             raise TaskFailed(
                 f"`{method}` needs a `token`, since no bot is connected to Slack here.",
                 fix="Give the app's bot token: {{ secret('SLACK_BOT_TOKEN') }}.",
             )
-        return judged(dict(await context.chat.call("slack", method, form)), method, fine)
+        return self._heard(context, await context.chat.call("slack", method, form), method, fine)
+
+    def _heard(
+        self, context: RunContext, said: Mapping[str, Any], method: str, fine: tuple[str, ...]
+    ) -> dict[str, Any]:
+        found = judged(said, method, fine)
+        for warning in warnings(found):
+            context.log(f"Slack says to {method}: {warning}", "WARN")
+        return found
 
     async def every(
         self, context: RunContext, method: str, given: Mapping[str, Any], key: str
@@ -145,7 +162,21 @@ def judged(said: Mapping[str, Any], method: str, fine: tuple[str, ...] = ()) -> 
     fix = HINTS.get(reason, "")
     if reason == "missing_scope" and said.get("needed"):
         fix = f"Add the scope {said['needed']} to the app and install it again."
-    raise TaskFailed(f"Slack refused {method}: {reason}", fix=fix)
+    reasons = "; ".join([*told(said), *([str(said["detail"])] if said.get("detail") else [])])
+    raise TaskFailed(f"Slack refused {method}: {reason}{f' ({reasons})' if reasons else ''}", fix=fix)
+
+
+def told(said: Mapping[str, Any]) -> list[str]:
+    """What Slack says about a call in words: `must be less than 3001 characters at /blocks/0/text/text`."""
+    metadata = said.get("response_metadata")
+    messages = metadata.get("messages") if isinstance(metadata, Mapping) else None
+    plain = [_LEVEL.sub("", str(message)) for message in messages or []]
+    return [_POINTER.sub(r"at \1", message) for message in plain]
+
+
+def warnings(said: Mapping[str, Any]) -> list[str]:
+    """What Slack warns of though it did what was asked, in words where it has some."""
+    return told(said) or [name for name in str(said.get("warning") or "").split(",") if name]
 
 
 def _parsed(content: bytes, method: str) -> dict[str, Any]:
