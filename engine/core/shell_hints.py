@@ -43,6 +43,7 @@ def findings(flow: Flow, every: Iterable[tuple[Path, BaseModel]]) -> Iterator[Fi
     """A hint for each template in shell text that stands outside of quotes and may hold anything."""
     scope = Scope(flow)
     plain = frozenset(_plain(flow))
+    chosen = frozenset(f"inputs.{one.id}" for one in flow.inputs if _is_chosen(one))
     kinds = {task.id: type(task) for task in scope.tasks.values()}
     is_dated = all(isinstance(one, Scheduled) for one in flow.triggers)  # others hand on dates that they were told
 
@@ -65,7 +66,7 @@ def findings(flow: Flow, every: Iterable[tuple[Path, BaseModel]]) -> Iterator[Fi
             for expression, line, column in unquoted(text):
                 if not any(word in expression for word in FROM_OUTSIDE) and "read(" not in expression:
                     continue
-                if is_safe(expression, path):
+                if is_safe(expression, path) or (expression in chosen and ALONE.fullmatch(text)):
                     continue
                 message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
                 advice = 'Put it in double quotes: "{{ … }}".'
@@ -87,9 +88,9 @@ def _shell_texts(part: BaseModel) -> Iterator[tuple[Path, str]]:
 def _plain(flow: Flow) -> Iterator[str]:
     """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words of the flow's own."""
     yield from OURS
-    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
+    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_tame(one))
     for name, value in flow.variables.items():
-        if _is_plain(value) or (isinstance(value, str) and "{{" not in value and not ACTING.search(value)):
+        if _is_tame(value):
             yield f"vars.{name}"
             yield f"render(vars.{name})"
 
@@ -124,8 +125,17 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, int | float) or (isinstance(value, str) and PLAIN.fullmatch(value) is not None)
 
 
-def _one_of_plain(one: Input) -> bool:
-    """Whether an input takes nothing but one of the plain words that the flow lists."""
+def _is_tame(value: Any) -> bool:
+    """Whether a text of the flow's own begins no other command, be it several words."""
+    return _is_plain(value) or (isinstance(value, str) and "{{" not in value and not ACTING.search(value))
+
+
+def _one_of_tame(one: Input) -> bool:
+    return _is_chosen(one) and all(map(_is_tame, one.choices or ()))
+
+
+def _is_chosen(one: Input) -> bool:
+    """Whether an input takes nothing but what the flow lists."""
     if one.type not in ("SELECT", "ENUM") or not one.required or getattr(one, "expression", None):
         return False
-    return not getattr(one, "allow_custom_value", False) and bool(one.choices) and all(map(_is_plain, one.choices))
+    return not getattr(one, "allow_custom_value", False) and bool(one.choices)

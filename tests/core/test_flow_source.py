@@ -607,6 +607,28 @@ tasks:
     assert "quotes" not in found.suggestion
 
 
+COMMANDS = """id: f
+namespace: a.b
+inputs:
+  - {id: command, type: SELECT, values: [dbt build, dbt deps && dbt test]%s}
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands: ["%s"]
+"""
+
+
+def test_a_command_that_is_chosen_among_those_of_the_flow_is_no_risk():
+    assert check(COMMANDS % ("", "{{ inputs.command }}"), catalogue()) == []
+    for more, command in ((", allowCustomValue: true", "{{ inputs.command }}"), ("", "cd dbt && {{ inputs.command }}")):
+        assert [one.code for one in check(COMMANDS % (more, command), catalogue())] == ["shell-quoting"]
+
+
+def test_chosen_words_that_begin_no_command_need_no_quotes():
+    text = COMMANDS.replace("dbt deps && dbt test", "dbt test") % ("", "cd dbt && {{ inputs.command }}")
+    assert check(text, catalogue()) == []
+
+
 def test_what_newer_flows_say_about_workers_and_policies_is_accepted():
     text = """id: f
 namespace: a.b
