@@ -126,6 +126,8 @@ class Registry:
                     return 3 if last.lower() == wanted else 0
                 if candidate.lower() == plain.lower() or candidate.endswith(f".{plain}"):
                     return 4
+                if last.lower() == wanted and _is_deeper(package, other):
+                    return 3
                 if not _is_misspelt(package, other):
                     return 0
                 whole = SequenceMatcher(None, plain, candidate).ratio()
@@ -158,3 +160,8 @@ def _is_misspelt(package: str, other: str) -> bool:
     if mine[0] == SPREAD == theirs[0]:
         return True
     return all(any(SequenceMatcher(None, part, one).ratio() > SPELT for one in theirs) for part in mine)
+
+
+def _is_deeper(package: str, other: str) -> bool:
+    """Whether a package stands below another one of the same service."""
+    return other.startswith(SERVICES) and package.startswith(f"{other}.")

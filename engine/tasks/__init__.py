@@ -117,8 +117,8 @@ ABSENT = {
     "`io.kestra.plugin.ai.agent.AIAgent`.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     **{
-        f"io.kestra.plugin.ee.{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` out, and "
-        f"the script runs in a container of Docker's; {there}."
+        f"io.kestra.plugin.{edition}{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` "
+        f"out, and the script runs in a container of Docker's; {there}."
         for cloud, there in (
             ("kubernetes", "`io.kestra.plugin.kubernetes.core.PodCreate` runs one in a cluster"),
             ("aws", "`io.kestra.plugin.aws.cli.AwsCLI` with `aws batch submit-job` starts a job of AWS Batch"),
@@ -128,6 +128,7 @@ ABSENT = {
                 "`io.kestra.plugin.gcp.cli.GCloudCLI` with `gcloud batch jobs submit` starts a job of Batch",
             ),
         )
+        for edition in ("ee.", "")  # without it before they were that edition's
     },
     "io.kestra.plugin.ai.provider.OciGenAI": "Models in Oracle's cloud answer OpenAI's API, too: use "
     "`io.kestra.plugin.ai.provider.OpenAI` with an API key of OCI Generative AI and `baseUrl: "

@@ -400,12 +400,19 @@ def test_parts_for_models_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("gcp.runner.CloudRun", "`io.kestra.plugin.gcp.cli.GCloudCLI`"),
     ],
 )
-def test_runners_that_are_not_to_be_had_say_where_a_script_runs_instead(runner, advice):
-    task = SHELL | {"taskRunner": {"type": f"io.kestra.plugin.ee.{runner}", "region": "x"}}
+@pytest.mark.parametrize("edition", ["ee.", ""])
+def test_runners_that_are_not_to_be_had_say_where_a_script_runs_instead(edition, runner, advice):
+    task = SHELL | {"taskRunner": {"type": f"io.kestra.plugin.{edition}{runner}", "region": "x"}}
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "tasks[0].taskRunner.type")
     assert "Leave `taskRunner` out, and the script runs in a container" in found.suggestion
     assert advice in found.suggestion
+
+
+def test_a_type_looked_for_too_deep_in_its_service_is_found():
+    asked = catalogue().unknown("io.kestra.plugin.dbt.cli.commands.DbtCli", "task")
+    assert asked.fix == "Did you mean 'io.kestra.plugin.dbt.cli.DbtCLI'?"
+    assert "Did you mean" not in catalogue().unknown("io.kestra.plugin.cloudflare.zerotrust.tunnels.Create", "task").fix
 
 
 def test_nothing_that_is_there_is_said_not_to_be_had():
