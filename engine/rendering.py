@@ -303,7 +303,16 @@ def value_of(value: Any, mode: str, seen: Mapping[str, Any], services: Services)
             return typed_value(value, seen, services)
         case "list":
             return list_value(value, seen, services)
+        case "each":
+            return {key: _value_or_error(one, seen, services) for key, one in value.items()}
     return render(value, seen, services)
+
+
+def _value_or_error(value: Any, seen: Mapping[str, Any], services: Services) -> dict[str, Any]:
+    try:
+        return {"value": render(value, seen, services)}
+    except EngineError as error:
+        return {"error": str(error)}
 
 
 def typed_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:

@@ -17,12 +17,13 @@ class Render:
 
     `sources` maps a key to a template or to a nested value holding templates. Modes: `text` gives text (containers are
     rendered inside), `typed` gives the value itself, `list` gives a list (text is parsed as JSON), `inputs` gives a
-    mapping whose FILE values stay URIs. `extra` adds names to the variables, over those of the same name.
+    mapping whose FILE values stay URIs, `each` gives for every entry of a mapping `{"value": …}`, or `{"error": text}`
+    for one that can't be rendered. `extra` adds names to the variables, over those of the same name.
     """
 
     task_run_id: str | None
     sources: Mapping[str, Any]
-    modes: Mapping[str, Literal["text", "typed", "list"]] = field(default_factory=dict)  # default: text
+    modes: Mapping[str, Literal["text", "typed", "list", "each"]] = field(default_factory=dict)  # default: text
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -181,11 +181,19 @@ class Driver:
                     values[key] = render(source, seen, self.services)
                 elif mode == "typed":
                     values[key] = typed(source, seen, self.services)
+                elif mode == "each":
+                    values[key] = {name: self.value_or_error(one, seen) for name, one in source.items()}
                 else:
                     values[key] = self.as_list(source, seen)
         except EngineError as error:
             return e.Rendered(now, command.task_run_id, error=str(error))
         return e.Rendered(now, command.task_run_id, values)
+
+    def value_or_error(self, source: Any, seen: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return {"value": render(source, seen, self.services)}
+        except EngineError as error:
+            return {"error": str(error)}
 
     def as_list(self, source: Any, seen: Mapping[str, Any]) -> Any:
         if not isinstance(source, str):

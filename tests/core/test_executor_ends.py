@@ -21,6 +21,22 @@ def test_exit_starts_nothing_more_in_a_flow_with_outputs():
     assert execution.outputs == {"x": "y"}
 
 
+def test_an_output_that_may_be_left_out_is_null_when_it_cannot_be_rendered():
+    driver = Driver()
+    optional = {"id": "o", "type": "STRING", "required": False, "value": "{{ outputs.never.value }}"}
+    execution = driver.run(flow(log("a"), outputs=[*OUTPUTS, optional]))
+    assert (execution.state, execution.outputs) == (State.SUCCESS, {"x": "y", "o": None})
+    (said,) = [message for *_, level, message in driver.logs if level == "WARN"]
+    assert said.startswith("Failed to render optional flow output 'o'. Output is ignored. ")
+
+
+def test_an_output_that_is_needed_fails_the_flow_beside_one_that_is_not():
+    driver = Driver()
+    broken = {"type": "STRING", "value": "{{ outputs.never.value }}"}
+    execution = driver.run(flow(log("a"), outputs=[{"id": "o", "required": False, **broken}, {"id": "n", **broken}]))
+    assert (execution.state, execution.outputs) == (State.FAILED, None)
+
+
 def test_exit_that_kills_ends_when_the_last_sibling_has_been_stopped():
     driver = Driver()
     source = flow(parallel("p", log("slow"), task("execution.Exit", "out", state="KILLED")))

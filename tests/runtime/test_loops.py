@@ -123,6 +123,17 @@ async def test_each_iteration_sees_its_own_outputs_and_hands_on_what_it_declares
     assert said(done, "after") == ['["a!","b!"] 2']
 
 
+async def test_what_an_iteration_need_not_hand_on_is_null_when_it_cannot_be_rendered(deploy, run):
+    more = """    outputs:
+      - {id: had, type: STRING, required: false, value: "{{ outputs.say.value }}"}
+      - {id: lacks, type: STRING, required: false, value: "{{ outputs.never.value }}"}
+"""
+    await deploy(loop("[a]", SAY, more))
+    done = await run()
+    assert done.state is State.SUCCESS
+    assert runs(done, "loop")[0].outputs["outputs"][0]["outputs"] == {"had": "0:a", "lacks": None}
+
+
 async def test_loops_in_loops_know_those_around_them(deploy, run):
     tasks = """
       - id: year

@@ -16,7 +16,10 @@ def close(d: Decision, state: State) -> None:
     known = d.execution.rendered
     if d.flow.outputs and state is not State.KILLED and "ending" not in known and "ended" not in known:
         d.note(ending=state.value)
-        d.emit(Render(None, {"outputs": {output.id: output.value for output in d.flow.outputs}}))
+        sources: dict[str, Any] = {"outputs": {one.id: one.value for one in d.flow.outputs if one.required}}
+        if optional := {one.id: one.value for one in d.flow.outputs if not one.required}:
+            sources["optional"] = optional
+        d.emit(Render(None, sources, {"optional": "each"}))
         return
     if "ending" in known:
         return
@@ -52,7 +55,7 @@ def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) 
     d.forget("ending", "exiting")
     if error is None:
         try:
-            outputs = coerced(d, values["outputs"])
+            outputs = coerced(d, {**values["outputs"], **without_failed(d, values.get("optional", {}))})
             d.execution = replace(d.execution, outputs=outputs)
         except EngineError as problem:
             error = str(problem)
@@ -62,6 +65,14 @@ def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) 
         d.log("WARN" if quiet else "ERROR", f"Failed to render output values: {error}")
         state = state if is_exit else State.FAILED
     finish(d, state)
+
+
+def without_failed(d: Decision, optional: Mapping[str, Any]) -> dict[str, Any]:
+    """The rendered outputs that the flow may do without; the log tells of each that could not be rendered."""
+    for name, one in optional.items():
+        if "error" in one:
+            d.log("WARN", f"Failed to render optional flow output '{name}'. Output is ignored. {one['error']}")
+    return {name: one["value"] for name, one in optional.items() if "value" in one}
 
 
 def coerced(d: Decision, rendered: Mapping[str, Any]) -> dict[str, Any]:

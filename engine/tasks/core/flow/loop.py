@@ -14,7 +14,7 @@ from engine.core.loop_items import STORAGE, items_of
 from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import AnyTask, Task
-from engine.errors import InputInvalid
+from engine.errors import ExpressionFailed, InputInvalid
 from engine.expressions.printing import to_text
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 
@@ -27,8 +27,16 @@ class CollectOutputs(RunnableTask):
     stores: bool = False
 
     async def run(self, context: RunContext) -> Mapping[str, Any]:
+        given = dict(self.values)
+        for output in self.of:
+            if output.required:
+                continue
+            try:
+                given[output.id] = await context.render(output.value)
+            except ExpressionFailed as error:
+                context.log(f"Failed to render optional output '{output.id}'. Output is ignored. {error}", "WARN")
         try:
-            found = coerce_outputs(self.of, self.values)
+            found = coerce_outputs(self.of, given)
         except InputInvalid as error:
             raise TaskFailed(f"The outputs of the iteration do not fit: {error.message}") from error
         for secret in secrets_of(self.of, found):
@@ -108,7 +116,7 @@ tasks:
     @cached_property
     def _collectors(self) -> Mapping[bool, Task]:
         """The last step of each iteration, by whether it stores."""
-        values = {output.id: output.value for output in self.outputs}
+        values = {output.id: output.value for output in self.outputs if output.required}
         last = {"type": self.type, "values": values, "of": self.outputs}
         return {
             stores: CollectOutputs(id=f"{self.id}_{'stored' if stores else 'outputs'}", stores=stores, **last)
