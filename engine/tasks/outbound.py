@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Protocol
 
 import httpx
@@ -111,6 +112,11 @@ async def opened(
             yield response
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:  # a certificate is refused while we read
             raise unreachable(str(address), error, options) from error
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])
+            raise TaskFailed(
+                f"The call to {url} holds half a character, {half}.", fix="Check the text that it sends."
+            ) from error
 
 
 async def send(
@@ -212,14 +218,15 @@ async def obeyed(context: Caller, service: str, answer: Answer) -> None:
 
 
 def retry_after(answer: Answer) -> float:
-    """Seconds a 429 asks for: Discord says it in the body, Slack in a header."""
+    """Seconds a 429 asks for: Discord says it in the body, Slack in a header; one when that is no number."""
     try:
         seconds = float(httpx.Response(200, content=answer.content).json()["retry_after"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         try:
             seconds = float(answer.headers.get("retry-after", "1"))
         except ValueError:
             seconds = 1.0
+    seconds = 1.0 if isnan(seconds) else seconds
     if seconds > MAX_WAIT:
         raise TaskFailed(
             f"The service asks to wait {seconds:g} s before the next message.", fix="Send fewer, or retry."

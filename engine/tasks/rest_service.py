@@ -18,6 +18,7 @@ from engine.tasks.outbound import TRIES, Answer, obeyed, opened, patient, read
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
+SOONEST = 0.1  # seconds between two looks at what is waited for, whatever a flow says
 PATIENCE = 4.0  # seconds that a service has to stop what it runs; a stop of the bot waits 5 for its tasks
 REASONS = (
     ("error_summary",),
@@ -177,7 +178,7 @@ async def waited(
                 if stop is not None and not outlasts:
                     await stopped(context, what, stop)
                 raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
-            await asyncio.sleep(every.total_seconds())
+            await asyncio.sleep(max(every.total_seconds(), SOONEST))
     return found
 
 

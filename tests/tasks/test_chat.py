@@ -1,5 +1,6 @@
 """Slack and Discord: webhooks, execution summaries, the bot's own connection."""
 
+import httpx
 import pytest
 
 from engine.errors import TaskFailed
@@ -7,6 +8,7 @@ from engine.tasks import aliases
 from engine.tasks.chat_messages import chunks
 from engine.tasks.discord import execution_body as discord_body
 from engine.tasks.execution_facts import facts
+from engine.tasks.outbound import Answer, retry_after
 from engine.tasks.slack.notifications import execution_body as slack_body
 from engine.tasks.slack.notifications import mrkdwn
 from tests.tasks.context import TestChat
@@ -66,6 +68,22 @@ async def test_slack_is_waited_for(context, slack_webhook):
     await context.run(type=f"{SLACK}.SlackIncomingWebhook", url=slack_webhook.url, messageText="hi")
     assert slack_webhook.messages == [{"text": "hi"}]
     assert context.said("asks to wait 0.01 s")
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "seconds"),
+    [
+        ("nan", b"", 1.0),
+        ("soon", b"", 1.0),
+        ("-3", b"", 0.0),
+        ("7", b'{"retry_after": "0.5"}', 0.5),
+        ("7", b'{"retry_after": NaN}', 1.0),
+        ("7", b'{"retry_after": %s}' % (b"9" * 400), 7.0),
+        ("7", b"[]", 7.0),
+    ],
+)
+def test_how_long_a_service_asks_to_wait(header, body, seconds):
+    assert retry_after(Answer("https://a.test", 429, httpx.Headers({"Retry-After": header}), body)) == seconds
 
 
 async def test_slack_execution(make_context, slack_webhook):

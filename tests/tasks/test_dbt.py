@@ -97,6 +97,16 @@ async def test_what_dbt_says_is_told_by_its_level_and_sent_on(context, tools):
         assert chat.last.json == {"text": "5 more dbt warnings/errors suppressed", "level": "error"}
 
 
+async def test_an_alert_that_cannot_be_sent_holds_up_no_other(context, tools):
+    lines = [said("error", "half a \ud800 character"), said("error", "Database Error")]
+    tools.install("dbt", body="cat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    dbt = {"type": f"{PLUGIN}.dbt.cli.DbtCLI", "taskRunner": PROCESS, "commands": ["dbt build"]}
+    with serving(lambda request: Answered("ok")) as chat:
+        await context.run(**dbt, alertWebhook={"url": chat.url})
+    assert [request.json["text"] for request in chat.requests] == ["error: Database Error"]
+    assert context.said("An alert was not sent: TaskFailed", "DEBUG")
+
+
 async def test_a_manifest_that_is_not_there_yet_harms_nothing(context, tools):
     tools.install("dbt")
     kept = {"key": "manifest"}

@@ -206,3 +206,12 @@ async def test_a_service_that_does_not_answer_does_not_hold_the_kill(make_contex
         assert context.said("may still run: its service did not answer", "WARN")
         over.set()
         await asyncio.sleep(0)
+
+
+async def test_a_job_is_not_asked_about_without_a_pause(make_context):
+    family = next(one for one in FAMILIES if one[0] == "airbyte.connections.Sync")
+    with serving(Service(family).handle) as wire:
+        context, task = task_of(family, wire, make_context)
+        with pytest.raises(TaskFailed, match="did not end within"):
+            await context.run(**task | {"pollFrequency": "PT0S", "maxDuration": "PT0.3S"})
+        assert len(wire.requests) < 8
