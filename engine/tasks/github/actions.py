@@ -1,6 +1,7 @@
 """`io.kestra.plugin.github.actions`: workflows at GitHub."""
 
 from typing import ClassVar, Literal
+from urllib.parse import quote
 
 from engine.plugin import Property, RunContext
 from engine.tasks.github.service import RepositoryTask
@@ -33,5 +34,5 @@ inputs:
 
     async def run(self, context: RunContext) -> None:
         inputs = {str(name): scalar_to_text(value) for name, value in (self.inputs or {}).items()}
-        path = self.path(f"actions/workflows/{self.workflow_id}/dispatches")
-        await self.raw(context, "POST", path, json={"ref": self.ref, "inputs": inputs})
+        path = self.path(f"actions/workflows/{quote(self.workflow_id, safe='')}/dispatches")
+        await self.github(context, "POST", path, json={"ref": self.ref, "inputs": inputs})

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.github.service import address
+from engine.tasks.github.service import github
 from engine.tasks.property_types import OptionalText, Text
 
 EARLY, LIFE = 60, 530  # seconds: GitHub's clock may be behind ours, and takes no more than 600 in all
@@ -44,21 +44,9 @@ privateKey: "{{ secret('GITHUB_APP_PRIVATE_KEY') }}"
                 fix="It is the number at the end of the address of the app's page among the installed ones.",
             )
         signed = app_jwt(self.client_id.strip(), self.private_key, datetime.now(UTC))
-        context.mask(signed)
-        answer = await rest_service.document(
-            context,
-            "GitHub",
-            "POST",
-            address(context, self.endpoint, f"app/installations/{self.installation_id.strip()}/access_tokens"),
-            headers={
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-                "Authorization": f"Bearer {signed}",
-            },
-        )
-        token = answer.get("token") if isinstance(answer, dict) else None
-        if not token:
-            raise TaskFailed("GitHub's answer holds no token.", fix="Check `endpoint`.")
+        path = f"app/installations/{self.installation_id.strip()}/access_tokens"
+        answer = await github(context, self.endpoint, signed, "POST", path)
+        token = str(rest_service.held(answer, "GitHub", "token"))
         context.mask(token)
         return Granted(token=token, expiresAt=answer.get("expires_at"))
 

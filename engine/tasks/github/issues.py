@@ -3,7 +3,10 @@
 import re
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.github.service import MOST_PAGES, GithubTask, RepositoryTask
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
@@ -37,16 +40,31 @@ labels: [bug]
     body: Property[OptionalText] = None
     labels: Property[TextList | None] = None
     assignees: Property[TextList | None] = None
-    fields: Property[JsonMap | None] = None
+    fields: Property[JsonMap | None] = Field(
+        default=None, description="Values of the organization's issue fields by their names or ids."
+    )
 
     async def run(self, context: RunContext) -> Issue:
         given = {"title": self.title, "body": self.body, "labels": self.labels, "assignees": self.assignees}
-        body = {name: value for name, value in given.items() if value is not None}
-        made = await self.github(context, "POST", self.path("issues"), json=body)
+        body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if self.fields:
-            path = self.path(f"issues/{made['number']}/field-values")
-            await self.github(context, "PUT", path, json={"field_values": self.fields})
-        return Issue(issueUrl=made["html_url"], issueNumber=made["number"])
+            body["issue_field_values"] = await self._valued(context, self.fields)
+        made = await self.github(context, "POST", self.path("issues"), json=body)
+        number, url = (rest_service.held(made, "GitHub", name) for name in ("number", "html_url"))
+        return Issue(issueUrl=url, issueNumber=number)
+
+    async def _valued(self, context: RunContext, fields: dict[str, Any]) -> list[dict[str, Any]]:
+        """The values of fields with the fields' ids; TaskFailed when the organization has no such field."""
+        owner = self.path("").split("/")[1]
+        told = await self.github(context, "GET", f"orgs/{owner}/issue-fields")
+        known = [one for one in told or () if isinstance(one, dict)]
+        ids = {str(one.get(key)): one.get("id") for key in ("id", "node_id", "name") for one in known}
+        if unknown := next((name for name in fields if ids.get(name) is None), None):
+            raise TaskFailed(
+                f"{owner} has no issue field {unknown!r}.",
+                fix=f"It has: {', '.join(str(one.get('name')) for one in known) or 'none'}.",
+            )
+        return [{"field_id": ids[name], "value": value} for name, value in fields.items()]
 
 
 class Commented(Outputs):
@@ -77,7 +95,7 @@ body: It failed again.
         made = await self.github(
             context, "POST", self.path(f"issues/{self.issue_number}/comments"), json={"body": self.body}
         )
-        url = str(made["html_url"])
+        url = str(rest_service.held(made, "GitHub", "html_url"))
         return Commented(issueUrl=url.partition("#")[0], commentUrl=url)
 
 
@@ -116,8 +134,9 @@ class SearchTask(GithubTask):
         for page in range(1, MOST_PAGES + 1):
             path = f"search/{self.kind}"
             answer = await self.github(context, "GET", path, params=params | {"page": str(page)})
-            found += answer["items"]
-            if len(found) >= answer["total_count"] or not answer["items"]:
+            items = rest_service.held(answer, "GitHub", "items")
+            found += items
+            if len(found) >= (answer.get("total_count") or 0) or not items:
                 break
         context.metric("size", len(found))
         return await fetched(context, [self.row(one) for one in found], self.fetch_type)

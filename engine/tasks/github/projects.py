@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.github.service import GithubTask
 from engine.tasks.property_types import JsonMap, Text, TextList
@@ -70,7 +71,8 @@ fetchType: FETCH
 
     async def _page(self, context: RunContext, after: str | None) -> dict[str, Any]:
         variables = {"organization": self.organization, "number": self.project_number, "after": after}
-        answer = await self.github(context, "POST", "graphql", json={"query": QUERY, "variables": variables})
+        asked = {"query": QUERY, "variables": variables}
+        answer = rest_service.mapped(await self.github(context, "POST", "graphql", json=asked), "GitHub")
         if errors := answer.get("errors"):
             said = "; ".join(str(error.get("message")) for error in errors)
             raise TaskFailed(f"GitHub refused: {said}", fix="The token needs the scope `read:project`.")

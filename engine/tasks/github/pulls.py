@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext
+from engine.tasks import rest_service
 from engine.tasks.github.issues import SearchTask, issue_row, quoted
 from engine.tasks.github.service import RepositoryTask
 from engine.tasks.property_types import OptionalText, Text
@@ -51,11 +52,8 @@ body: Written by a flow.
             "draft": self.draft,
         }
         made = await self.github(context, "POST", self.path("pulls"), json=body)
-        return PullRequest(
-            issueUrl=made.get("issue_url") or made["html_url"],
-            pullRequestUrl=made["html_url"],
-            pullRequestNumber=made["number"],
-        )
+        number, url = (rest_service.held(made, "GitHub", name) for name in ("number", "html_url"))
+        return PullRequest(issueUrl=made.get("issue_url") or url, pullRequestUrl=url, pullRequestNumber=number)
 
 
 class Search(SearchTask):

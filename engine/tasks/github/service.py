@@ -1,6 +1,7 @@
 """GitHub's REST API: what its tasks share."""
 
 from typing import Any
+from urllib.parse import quote
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
@@ -21,23 +22,27 @@ class GithubTask(RunnableTask):
 
     async def github(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
         """The JSON of one call; TaskFailed when GitHub refuses."""
-        return rest_service.parsed(await self.raw(context, method, path, **given), "GitHub")
-
-    async def raw(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The answer of one call as it came."""
         token = self.oauth_token or self.app_installation_token or self.jwt_token
-        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-        if token:
-            context.mask(token)
-            headers["Authorization"] = f"Bearer {token}"
-        url = address(context, self.endpoint, path)
-        return await rest_service.call(context, "GitHub", method, url, headers=headers, **given)
+        return await github(context, self.endpoint, token, method, path, **given)
+
+
+async def github(
+    context: RunContext, endpoint: str | None, token: str | None, method: str, path: str, **given: Any
+) -> Any:
+    """The JSON of one call to GitHub's API; TaskFailed when it refuses."""
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    if token:
+        context.mask(token)
+        headers["Authorization"] = f"Bearer {token}"
+    url = address(context, endpoint, path)
+    return await rest_service.document(context, "GitHub", method, url, headers=headers, **given)
 
 
 def address(context: RunContext, endpoint: str | None, path: str) -> str:
-    """Where a path of GitHub's API is: at the flow's `endpoint`, the installation's, or github.com."""
-    base = endpoint or context.settings.provider("github").base_url or API
-    return f"{base.rstrip('/')}/{path.lstrip('/')}"
+    """Where a path of GitHub's API is: at the flow's `endpoint`, the installation's, or github.com. A server of one's
+    own has GraphQL beside its REST API (`/api/v3`), not in it."""
+    base = (endpoint or context.settings.provider("github").base_url or API).rstrip("/")
+    return f"{base.removesuffix('/v3') if path == 'graphql' else base}/{path}"
 
 
 class RepositoryTask(GithubTask):
@@ -50,4 +55,4 @@ class RepositoryTask(GithubTask):
         owner, slash, name = self.repository.strip().removeprefix("https://github.com/").partition("/")
         if not slash or not owner or not name or "/" in name:
             raise TaskFailed(f"`repository` {self.repository!r} is not a repository.", fix="Write it as owner/name.")
-        return f"repos/{owner}/{name}/{rest}"
+        return f"repos/{quote(owner)}/{quote(name)}/{rest}"
