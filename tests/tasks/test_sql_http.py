@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from engine.tasks.jdbc.trino import is_kept_secret
 from engine.tasks.sql_http import literal
 from tests.wire.loopback import Answered, serving
 
@@ -168,6 +169,52 @@ async def test_how_each_is_asked(context):
         await context.run(type=f"{JDBC}.trino.Query", **WHO, url=f"jdbc:trino://{at}/hive/shop", sql="SELECT 1")
         asked = running.requests[0].headers
         assert (asked["x-trino-catalog"], asked["x-trino-schema"], asked["x-trino-user"]) == ("hive", "shop", "flows")
+
+
+async def test_trino_goes_on_elsewhere(context):
+    def gateway(request):
+        if request.method == "POST":
+            return Answered({"id": "q", "nextUri": f"{coordinator.url}/v1/statement/q/1"})
+        return Answered(status=404)
+
+    asked = {"type": f"{JDBC}.trino.Query", **WHO, "sql": "SELECT 1", "fetchType": "FETCH"}
+    with serving(trino) as coordinator, serving(gateway) as running:
+        trino.text = "SELECT 1"
+        found = await context.run(**asked, url=running.url.replace("http:", "jdbc:trino:"))
+    assert found.rows == ROWS
+    assert coordinator.last.headers["authorization"] == BASIC
+    with (
+        serving(lambda request: Answered({"id": "q"})) as coordinator,
+        serving(lambda request: Answered(status=307, headers={"Location": coordinator.url})) as running,
+    ):
+        await context.run(**asked, url=running.url.replace("http:", "jdbc:trino:"))
+    assert coordinator.last.headers["x-trino-user"] == "flows"
+    assert "authorization" not in coordinator.last.headers
+
+
+@pytest.mark.parametrize(
+    ("at", "more", "kept"),
+    [
+        ("https://t.test:443", "https://c1.test:8443/v1/statement/q/1", True),
+        ("https://t.test:443", "HTTPS://t.test/v1/statement/q/1", True),
+        ("https://t.test:443", "http://t.test:8080/v1/statement/q/1", False),
+        ("http://t.test:8080", "http://t.test:8080/v1/statement/q/1", True),
+    ],
+)
+def test_where_a_password_for_trino_may_go(at, more, kept):
+    assert is_kept_secret(at, more) is kept
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("trino", ["x"]), ("trino", 7), ("druid", ["x"]), ("druid", {"rows": 1}), ("druid", 7), ("druid", None)],
+)
+async def test_odd_answers_to_a_statement_end_in_a_sentence(context, name, told):
+    with serving(lambda request: Answered(json.dumps(told), headers={"Content-Type": "application/json"})) as running:
+        at = running.url.removeprefix("http://")
+        ask = {"type": f"{JDBC}.{name}.Query", "sql": "SELECT 1", "url": SERVICES[name][1].format(at=at)}
+        with pytest.raises(TaskFailed, match="answered with no"):
+            await context.run(**ask)
 
 
 @pytest.mark.parametrize(

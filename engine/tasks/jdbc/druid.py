@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from engine.plugin import RunContext
+from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic
 
@@ -22,9 +22,11 @@ class DruidConnected(HttpSqlFields):
         zone = {"context": {"sqlTimeZone": self.time_zone_id}} if self.time_zone_id else {}
         body = {"query": statement, "resultFormat": "object", **zone}
         headers = basic(self.username, self.password)
-        return list(
-            rest_service.parsed(await self.ask(context, "POST", f"{at}/sql", headers=headers, json=body), "Druid")
-        )
+        answer = await self.ask(context, "POST", f"{at}/sql", headers=headers, json=body)
+        found = rest_service.parsed(answer, self.service)
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise TaskFailed("Druid answered with no rows.", fix="Check `url`: another service may hear there.")
+        return found
 
 
 class Query(DruidConnected, HttpQueryTask):

@@ -11,7 +11,8 @@ from engine.tasks.trino_values import value_of
 
 
 class TrinoConnected(HttpSqlFields):
-    """Trino's HTTP interface."""
+    """Trino's HTTP interface. Who asks is told wherever Trino sends us on to, as its own clients tell it (a coordinator
+    behind a gateway names itself); a password goes from https to http nowhere."""
 
     service: ClassVar[str] = "Trino"
     driver: ClassVar[str] = "jdbc:trino:"
@@ -37,17 +38,30 @@ class TrinoConnected(HttpSqlFields):
             for values in answer.get("data") or []:
                 told = [value_of(kind, value, zone) for kind, value in zip(kinds, values, strict=True)]
                 found.append(row_of(names, told))
-            if not (more := answer.get("nextUri")):
+            if not (more := str(answer.get("nextUri") or "")):
                 return found
+            if self.password and not is_kept_secret(at, more):
+                raise TaskFailed(
+                    f"Trino goes on at {more}, where anyone could read the password.",
+                    fix="Set `http-server.process-forwarded=true` at the coordinator behind this address.",
+                )
             stop = partial(self.ask, context, "DELETE", more, headers=headers)
             async with rest_service.stopping(context, "The statement", stop):
                 answer = await self._told(context, "GET", more, headers)
 
-    async def _told(self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any) -> Any:
-        found = rest_service.parsed(await self.ask(context, method, url, headers=headers, **body), self.service) or {}
+    async def _told(
+        self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any
+    ) -> dict[str, Any]:
+        answer = await self.ask(context, method, url, headers=headers, carries=True, **body)
+        found = rest_service.mapped(rest_service.parsed(answer, self.service), self.service)
         if error := found.get("error"):
             raise TaskFailed(f"Trino refused: {error.get('message')}")
         return found
+
+
+def is_kept_secret(at: str, more: str) -> bool:
+    """Whether what is sent to an address is as safe from listeners as what was sent to the one before."""
+    return at.startswith("http://") or more.lower().startswith("https://")
 
 
 class Query(TrinoConnected, HttpQueryTask):
