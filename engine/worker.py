@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ValidationError
 from structlog.contextvars import bind_contextvars
 
 from engine.aside import in_a_thread, promptly, waits
@@ -283,5 +284,8 @@ class Worker:
 def plain_sentence(task: Task, error: Exception) -> str:
     """What to say of an exception that no task should let out."""
     said = str(error).strip().splitlines()
+    if isinstance(error, ValidationError):  # whose first line says how many there are
+        first = error.errors(include_url=False, include_input=False)[0]
+        said = [f"`{'.'.join(map(str, first['loc']))}` of {error.title}: {first['msg']}"]
     detail = f": {said[0][:300]}" if said else ""
     return f"The task broke with {type(error).__name__}{detail}. Its log at level TRACE has the details."

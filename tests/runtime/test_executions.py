@@ -15,6 +15,7 @@ from engine.runtime import Engine
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store.tables import executions, flows
+from engine.tasks.digitalocean.domain.record import Record
 from tests.runtime.marks import marks, registry
 
 HELLO = """
@@ -225,6 +226,16 @@ async def test_an_exception_nobody_expected_is_a_failed_attempt_with_a_sentence(
     assert any(line.level == "ERROR" and "broke with KeyError" in line.message for line in lines)
     assert any(line.level == "TRACE" and "Traceback" in line.message for line in lines)
     assert not any("Traceback" in line.message for line in lines if line.level != "TRACE")
+
+
+async def test_an_answer_that_is_no_output_is_told_by_what_is_wrong_with_it(engine, deploy, run, monkeypatch, caplog):
+    async def broken(self, context):
+        return Record.of({"domain_record": {"id": "no number"}})
+
+    monkeypatch.setattr("tests.runtime.marks.Mark.run", broken)
+    await deploy("tasks:\n  - {id: bad, type: tests.Mark}\n")
+    lines = [line.message for line in await engine.logs((await run()).id) if line.level == "ERROR"]
+    assert any("broke with ValidationError: `id` of Record: Input should be a valid integer" in line for line in lines)
 
 
 async def test_a_task_knows_how_long_it_may_take(deploy, run, monkeypatch):
