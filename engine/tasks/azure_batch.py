@@ -63,8 +63,7 @@ class BatchConnected(Part):
         content = None if body is None else json.dumps(body).encode()
         given: dict[str, Any] = {} if content is None else {"content": content}
         headers = self._headers(context, method, url, content)
-        told = await rest_service.document(context, "Azure Batch", method, url, headers=headers, **given)
-        return told if isinstance(told, dict) else {}
+        return await rest_service.mapping(context, "Azure Batch", method, url, headers=headers, **given)
 
     def _headers(self, context: RunContext, method: str, url: str, content: bytes | None = None) -> dict[str, str]:
         context.mask(self.access_key)

@@ -28,8 +28,7 @@ class DigitalOcean(Part):
         context.mask(self.api_token)
         url = f"{self.base_url.rstrip('/')}/v2/{path}"
         asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
-        answer = await rest_service.document(context, "DigitalOcean", method, url, **asked)
-        return answer if isinstance(answer, dict) else {}
+        return await rest_service.mapping(context, "DigitalOcean", method, url, **asked)
 
     async def rows(
         self, context: RunContext, kind: str, page_size: int = PAGE, path: str = ""

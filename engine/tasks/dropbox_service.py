@@ -22,8 +22,7 @@ class DropboxConnected(Part):
         """The JSON of one call; TaskFailed when Dropbox refuses."""
         url = f"{self.base(context, API)}/2/files/{path}"
         headers = self.signed(context)
-        told = await rest_service.document(context, "Dropbox", "POST", url, headers=headers, json=dict(given))
-        return told if isinstance(told, dict) else {}
+        return await rest_service.mapping(context, "Dropbox", "POST", url, headers=headers, json=dict(given))
 
     async def pages(
         self, context: RunContext, path: str, going_on: str, given: Mapping[str, Any]

@@ -10,7 +10,7 @@ from engine.tasks.google_account import access_token
 from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import Answer
 from engine.tasks.property_types import OptionalInteger, OptionalText, TextList
-from engine.tasks.rest_service import call, parsed
+from engine.tasks.rest_service import call, mapped, parsed
 
 SHEETS, DRIVE = "https://www.googleapis.com/auth/spreadsheets", "https://www.googleapis.com/auth/drive"
 BASES = {
@@ -32,8 +32,7 @@ class WorkspaceFields(Part):
 
     async def ask(self, context: RunContext, service: str, method: str, path: str, **body: Any) -> dict[str, Any]:
         """What `sheets`, `drive` or its `upload` answers; TaskFailed when Google refuses."""
-        found = parsed(await self._answer(context, service, method, path, **body), service)
-        return found if isinstance(found, dict) else {}
+        return mapped(parsed(await self._answer(context, service, method, path, **body), service), service)
 
     async def content(self, context: RunContext, path: str, asked: dict[str, str]) -> bytes:
         """The content of a file in Drive; TaskFailed when Google refuses."""

@@ -27,8 +27,7 @@ class MeilisearchTask(RunnableTask):
         context.mask(self.key)
         headers = {"Authorization": f"Bearer {self.key}"}
         url = f"{self.url.rstrip('/')}/{path}"
-        told = await rest_service.document(context, "Meilisearch", method, url, headers=headers, **given)
-        return told if isinstance(told, dict) else {}
+        return await rest_service.mapping(context, "Meilisearch", method, url, headers=headers, **given)
 
     def below(self, path: str) -> str:
         """The path of something of the index; TaskFailed when it is not said which."""

@@ -47,10 +47,8 @@ class Mistral(Part):
         limit = timedelta(seconds=context.time_limit or provider.timeout)
         options = HttpOptions(timeout=Timeouts(read_idle_timeout=limit))
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        told = await rest_service.document(
-            context, "Mistral", method, f"{base}/{path}", options=options, headers=headers, **given
-        )
-        return told if isinstance(told, dict) else {}
+        url = f"{base}/{path}"
+        return await rest_service.mapping(context, "Mistral", method, url, options=options, headers=headers, **given)
 
 
 class Message(Part):

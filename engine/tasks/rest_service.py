@@ -68,7 +68,11 @@ async def document(context: RunContext, service: str, method: str, url: str, **g
 
 async def mapping(context: RunContext, service: str, method: str, url: str, **given: Any) -> dict[str, Any]:
     """The JSON object that a service answers, an empty one when it answers nothing; TaskFailed when it is none."""
-    found = await document(context, service, method, url, **given)
+    return mapped(await document(context, service, method, url, **given), service)
+
+
+def mapped(found: Any, service: str) -> dict[str, Any]:
+    """What a service answered, as the object it is to be, an empty one of nothing; TaskFailed when it is none."""
     if found is not None and not isinstance(found, dict):
         raise TaskFailed(
             f"{service} answered with no object: {json.dumps(found, ensure_ascii=False)[:200]}",

@@ -85,6 +85,45 @@ async def test_github_issues_and_pulls(make_context):
             await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/../x"}, title="T")
 
 
+async def test_an_issue_of_github_has_the_fields_of_its_organization(make_context):
+    fields = [{"id": 1, "node_id": "IFT_1", "name": "Customer"}, {"id": 2, "node_id": "IFSS_2", "name": "Stage"}]
+    issue = {"html_url": "https://github.test/o/r/issues/7", "number": 7}
+    with serving(routes({("GET", "/orgs/o/issue-fields"): fields, ("POST", "/repos/o/r/issues"): issue})) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        create = {"type": f"{PLUGIN}.github.issues.Create", "oauthToken": "t", "repository": "o/r", "title": "T"}
+        await context.run(**create, fields={"Stage": "In review", "IFT_1": "ACME"})
+        values = [{"field_id": 2, "value": "In review"}, {"field_id": 1, "value": "ACME"}]
+        assert github.last.json == {"title": "T", "issue_field_values": values}
+        with pytest.raises(TaskFailed, match=r"o has no issue field 'Size'\..*It has: Customer, Stage\."):
+            await context.run(**create, fields={"Stage": "In review", "Size": 3})
+        assert github.last.method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("issues.Create", {"title": "T"}),
+        ("issues.Comment", {"issueNumber": 7, "body": "x"}),
+        ("issues.Search", {"query": "x"}),
+        ("pulls.Create", {"title": "T", "sourceBranch": "a", "targetBranch": "b"}),
+    ],
+)
+@pytest.mark.parametrize("told", [{}, ["x"]])
+async def test_odd_answers_of_github_end_in_a_sentence(make_context, name, given, told):
+    with serving(lambda request: Answered(told)) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        with pytest.raises(TaskFailed, match="GitHub answered without `"):
+            await context.run(type=f"{PLUGIN}.github.{name}", oauthToken="t", repository="o/r", **given)
+
+
+async def test_names_reach_github_as_they_are(context):
+    with serving(lambda request: Answered(status=204)) as github:
+        run = {"type": f"{PLUGIN}.github.actions.RunWorkflow", "oauthToken": "t", "ref": "main"}
+        await context.run(**run, endpoint=github.url, repository="o/r?x", workflowId="a/b.yml")
+    assert github.last.path == "/repos/o/r?x/actions/workflows/a/b.yml/dispatches"
+    assert github.last.query == {}
+
+
 async def test_what_is_found_at_github_is_told_as_flows_read_it(make_context):
     issue = {
         "number": 7,
@@ -203,6 +242,8 @@ async def test_the_issues_on_a_board_of_github(make_context):
             (1, "Done", "3", "r")
         ]
         assert [row["number"] for row in (await context.run(**ask, limit=2)).rows] == [1, 2]
+        with serving(routes({("POST", "/api/graphql"): answer})) as enterprise:
+            assert len((await context.run(**ask, endpoint=f"{enterprise.url}/api/v3")).rows) == 3
         with pytest.raises(TaskFailed, match="There is no project 9 of o"):
             await context.run(**{**ask, "projectNumber": 9})
         with pytest.raises(TaskFailed, match=r"Resource not accessible.*read:project"):
@@ -335,6 +376,10 @@ async def test_what_jira_is_asked_for(context):
         get = {"type": f"{PLUGIN}.jira.comments.Get", **who, "issueIdOrKey": "OPS-12"}
         assert (await context.run(**get)).rows == comments
         assert (await context.run(**get, commentId="5", fetchType="FETCH_ONE")).row == comments[0]
+        odd = {"issueIdOrKey": "OPS-12?a/b", "commentId": "5/6", "fetchType": "FETCH_ONE"}
+        with pytest.raises(TaskFailed, match="answered 404"):
+            await context.run(**get | odd)
+        assert (jira.last.path, jira.last.query) == ("/rest/api/2/issue/OPS-12?a/b/comment/5/6", {})
         with pytest.raises(TaskFailed, match="Give `commentId`"):
             await context.run(**get, fetchType="FETCH_ONE")
         change = {"issueIdOrKey": "OPS-12", "fields": {"a": 1}, "summary": "S", "issueTypeId": "1", "labels": ["a"]}

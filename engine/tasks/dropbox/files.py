@@ -96,8 +96,7 @@ mode: OVERWRITE
     async def _send(self, context: RunContext, path: str, argument: dict[str, Any], block: bytes) -> dict[str, Any]:
         url = f"{self.base(context, CONTENT)}/2/files/{path}"
         headers = {**self.signed(context, argument), "Content-Type": "application/octet-stream"}
-        told = await rest_service.document(context, "Dropbox", "POST", url, headers=headers, content=block)
-        return told if isinstance(told, dict) else {}
+        return await rest_service.mapping(context, "Dropbox", "POST", url, headers=headers, content=block)
 
 
 class Download(DropboxConnected, RunnableTask):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.fetched_rows import FetchType
-from engine.tasks.jira.issues import Read, ReadTask
+from engine.tasks.jira.issues import Read, ReadTask, issue_path
 from engine.tasks.property_types import OptionalText, Text
 
 
@@ -27,12 +27,13 @@ issueIdOrKey: OPS-12
     comment_id: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> Read:
-        path = f"issue/{self.issue_id_or_key}/comment"
+        path = issue_path(self.issue_id_or_key, "comment")
         if self.fetch_type == "NONE":
             return Read()
         if self.fetch_type == "FETCH_ONE":
             if not self.comment_id:
                 raise TaskFailed("It is not said which comment is meant.", fix="Give `commentId`.")
-            return Read(row=await self.jira(context, "GET", f"{path}/{self.comment_id}"), size=1)
+            one = issue_path(self.issue_id_or_key, "comment", self.comment_id)
+            return Read(row=await self.jira(context, "GET", one), size=1)
         answer = await self.jira(context, "GET", path, params={"maxResults": str(self.max_results)})
         return await self.several(context, (answer or {}).get("comments") or [], self.fetch_type)

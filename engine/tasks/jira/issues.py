@@ -4,7 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
@@ -71,6 +71,11 @@ class JiraTask(RunnableTask):
             context.mask(self.access_token)
             return {"Authorization": f"Bearer {self.access_token}"}
         raise TaskFailed("Jira wants to know who asks.", fix="Give `username` and `password`, or `accessToken`.")
+
+
+def issue_path(*steps: str) -> str:
+    """Where an issue is, or something of it."""
+    return "/".join(["issue", *(quote(step.strip(), safe="") for step in steps)])
 
 
 class ReadTask(JiraTask):
@@ -169,7 +174,7 @@ body: It failed again.
     async def run(self, context: RunContext) -> None:
         if not self.text and not self.payload:
             raise TaskFailed("The comment is empty.", fix="Give `body`.")
-        await self.jira(context, "POST", f"issue/{self.issue_id_or_key}/comment", self.body({"body": self.text}))
+        await self.jira(context, "POST", issue_path(self.issue_id_or_key, "comment"), self.body({"body": self.text}))
 
 
 class UpdateFields(ChangeTask):
@@ -194,7 +199,7 @@ fields:
     async def run(self, context: RunContext) -> None:
         if not self.fields and not self.payload:
             raise TaskFailed("No field is named.", fix="Give `fields`.")
-        await self.jira(context, "PUT", f"issue/{self.issue_id_or_key}", self.body({"fields": self.fields}))
+        await self.jira(context, "PUT", issue_path(self.issue_id_or_key), self.body({"fields": self.fields}))
 
 
 class Found(Read):
@@ -237,7 +242,7 @@ maxResults: 10
         if self.fetch_type == "FETCH_ONE":
             if not self.issue_id_or_key:
                 raise TaskFailed("It is not said which issue is meant.", fix="Give `issueIdOrKey`.")
-            found = await self.jira(context, "GET", f"issue/{self.issue_id_or_key}")
+            found = await self.jira(context, "GET", issue_path(self.issue_id_or_key))
             return Found(issue=found, row=found, size=1)
         if not self.jql:
             raise TaskFailed("It is not said which issues are meant.", fix="Give `jql`.")
