@@ -1,7 +1,9 @@
 """A flow without what is wrong in it, so that the rest of it is looked at in the same go."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from types import new_class
 from typing import Any, Literal, cast
@@ -11,11 +13,12 @@ from pydantic import ConfigDict, ValidationError
 from engine.core import flow_problems, flow_slips
 from engine.core.finding import Finding
 from engine.core.flow import Flow
+from engine.core.flow_scope import HOLDER
 from engine.core.flowable import FlowableTask
-from engine.core.inputs import FlowOutput, Input
+from engine.core.inputs import INPUT_TYPES, FlowOutput, Input
 from engine.core.property import marker
 from engine.core.registry import Registry
-from engine.core.task import Typed
+from engine.core.task import AnyTask, Part, Task, Typed
 from engine.core.yaml_text import Path, walk
 
 GOES = 5  # a value is made open, left out, given again; at last something stands for its part
@@ -24,6 +27,18 @@ NOT_GIVEN = "not-given"
 REFERRED = frozenset({"inputs", "variables", "labels", "onResume"})  # others may name what is in them
 OLDER = frozenset({"old-property", "old-type"})  # is said beside what else is wrong there
 NESTED = frozenset({"inputs", "properties", "columns"})  # inputs inside an input
+NO_TASKS = frozenset({"inputs", "onResume", "outputs", "assets"})  # what has an id and a type there is no task
+LISTS = frozenset({"tasks", "then", "else", "errors", "finally", "afterExecution", "defaults"})
+OF_PARTS = LISTS | {"triggers", "inputs", "onResume"}  # lists of what has an id
+PLAIN_ID = re.compile(r"[a-zA-Z0-9][\w-]*")
+MERE_NAMES = ("Known here", "Did you mean")  # advice on a property that has to do with no other part
+
+
+class _OfGraph(Part):
+    """A task of a Dag whose type can't be read."""
+
+    model_config = ConfigDict(extra="ignore")
+    task: AnyTask
 
 
 class StandIns:
@@ -32,6 +47,8 @@ class StandIns:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._classes: dict[str, type[Typed]] = {}
+        self.opened: dict[Path, int] = {}  # what nothing could look into before, and in which go it was opened
+        self.moved: dict[Path, Path] = {}  # where something stands in the mended flow → where it was written
 
     def resolve(self, declaration: Any, kind: str = "task") -> type[Typed]:
         """Class for a declaration as read from YAML."""
@@ -47,32 +64,75 @@ class StandIns:
         return isinstance(part.get("type"), str) and part["type"] in self._classes
 
 
-def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Registry) -> Flow | None:
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A flow without what is wrong in it, None when that can't be; `found` is wrong, too, and was hidden before."""
+
+    flow: Flow | None
+    found: tuple[Finding, ...] = ()
+    wrong: frozenset[Path] = frozenset()
+    opened: tuple[Path, ...] = ()
+    moved: Mapping[Path, Path] = field(default_factory=dict)
+
+    def apart(self, found: Sequence[Finding]) -> Iterator[Finding]:
+        """Those of what is found in the mended flow that are not about what was mended, where they were written."""
+        for one in found:
+            is_name = one.path in self.moved.values()  # of a part in a mapping: no property
+            if not is_name if one.code in OLDER else not any(self._hides(wrong, one.path) for wrong in self.wrong):
+                yield _as_written(one, self.moved)
+
+    def _hides(self, wrong: Path, path: Path) -> bool:
+        return _is_in(path, wrong) and not any(_is_in(one, wrong) and _is_in(path, one) for one in self.opened)
+
+
+def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Registry) -> Mended:
     """The flow that `data` would be if it were right: unknown types installed, unknown properties spelt right or left
     out, and in place of other values that will not do some that only a run would tell.
 
-    None when that can't be: what is wrong holds tasks, or is what others refer to, so that whatever else is said might
-    only follow from it.
+    There is none when what is wrong is what others refer to, so that whatever else is said might only follow from it.
     """
     left = deepcopy(dict(data))
     classes = StandIns(registry)
     context = {"registry": classes, "source": True}
+    told = list(findings)
+    flow, shown = None, len(told)
     for go in range(GOES):
         if not all(_mend(one, left, classes, go) for one in findings):
-            return None
+            break
         try:
-            return Flow.model_validate(left, context=context, by_name=False, by_alias=True)
+            flow = Flow.model_validate(left, context=context, by_name=False, by_alias=True)
+            break
         except ValidationError as error:
             findings = flow_problems.translate(error, left, registry)
-    return None
+            told += [one for one in findings if _was_hidden(one, told, classes.opened, go)]
+    hidden = tuple(_as_written(one, classes.moved) for one in told[shown:])
+    wrong = frozenset(map(_path, told)) - {()}
+    return Mended(flow, hidden, wrong, tuple(classes.opened), classes.moved)
 
 
-def apart(found: Sequence[Finding], findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Those of what is found in a mended flow that are not about what was mended."""
-    wrong = {_path(one) for one in findings} - {()}
-    for one in found:
-        if one.code in OLDER or not any(one.path[:length] in wrong for length in range(1, len(one.path) + 1)):
-            yield one
+def _was_hidden(one: Finding, told: Sequence[Finding], opened: Mapping[Path, int], go: int) -> bool:
+    """Whether something is as wrong in the flow as it was written, and was not looked at there: it stands in what has
+    just been opened, or is a rule for a part that had names unknown to it."""
+    if any(at == go and _is_in(one.path, path) for path, at in opened.items()):
+        return not any(other.path == one.path and other.message == one.message for other in told)
+    beside = [other for other in told if _is_in(_path(other), one.path) or _is_in(one.path, _path(other))]
+    names = [other for other in beside if other.code == "unknown-property" and other.path[:-1] == one.path]
+    if one.code != "invalid" or one.missing or not names or names != beside:
+        return False
+    return all(not other.suggestion or other.suggestion.startswith(MERE_NAMES) for other in names)
+
+
+def _as_written(one: Finding, moved: Mapping[Path, Path]) -> Finding:
+    """The finding at the place where it was written."""
+    path = one.path
+    for length in range(len(path), 0, -1):  # the innermost first: its own place is told by what was mended before
+        if path[:length] in moved:
+            path = (*moved[path[:length]], *path[length:])
+    return replace(one, path=path)
+
+
+def _is_in(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
 
 
 def _path(one: Finding) -> Path:
@@ -87,6 +147,13 @@ def _mend(one: Finding, left: dict[str, Any], classes: StandIns, go: int) -> boo
     owner, name = _at(left, path[:-1]) if flow_problems.is_there(left, path[:-1]) else None, path[-1]
     if owner is None or isinstance(owner, str) or (one.code == "unknown-property" and name not in owner):
         return True  # what stood there is mended already
+    value = owner[name] if flow_problems.is_there(left, path) and not one.missing else None
+    if isinstance(name, int) and not isinstance(value, Mapping) and one.code == "invalid":
+        return _itemized(owner, path, left, classes, go)
+    if isinstance(name, int) and isinstance(value, Mapping) and one.code == "type":
+        return _joined(owner, path, left, classes, go)
+    if name in OF_PARTS and isinstance(value, Mapping) and one.code == "type":
+        return _listed(owner, path, classes, go)
     if one.code == "unknown-property":
         _spell(owner, str(name), flow_slips.MEANT.findall(one.suggestion))
     elif path in (("id",), ("namespace",)):
@@ -131,8 +198,65 @@ def _without(path: Path, left: dict[str, Any], classes: StandIns, go: int) -> bo
             return _open(part, path[length:])
         if isinstance(part, dict) and cls is not None and issubclass(cls, Typed):
             is_of_id = path[length:] == ("id",)
-            return _any_id(part, cls, path, classes, go) if is_of_id else _stand_in(part, path[:length], left, classes)
+            if is_of_id:
+                return _any_id(part, cls, path, classes, go)
+            return _stand_in(part, path[:length], left, classes, go)
     return False
+
+
+def _itemized(owner: Any, path: Path, left: Any, classes: StandIns, go: int) -> bool:
+    """Let something stand for an item of a list that is no part: the list or the name that it is."""
+    index, given = path[-1], owner[path[-1]]
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], Mapping):
+        owner[index] = given[0]
+        classes.opened[path] = go
+        classes.moved[path] = (*path, 0)
+        return True
+    cls = flow_problems.part_at(path, left, classes.registry)
+    if cls is None or _holds_tasks({"": given}):
+        return False
+    name = given if isinstance(given, str) and PLAIN_ID.fullmatch(given) else "-".join(map(str, (NOT_GIVEN, *path)))
+    if issubclass(cls, Input):
+        owner[index] = {"id": name, "type": "JSON", "required": False}
+    elif issubclass(cls, Typed):
+        owner[index] = part = {"id": name} if "id" in cls.model_fields else {}
+        classes.stand_for(part, _made("NotInstalled", cls, NOT_GIVEN))
+    return isinstance(owner[index], dict)
+
+
+def _joined(owner: Any, path: Path, left: Any, classes: StandIns, go: int) -> bool:
+    """Make one of the items that are the lines of one, and let something stand for those that are left."""
+    step = path[-1]
+    first, last = next((pair for pair in flow_slips.torn(owner) if step in range(pair[0], pair[1] + 1)), (0, 0))
+    if first == last:
+        return False
+    for index in range(first, last + 1):
+        classes.moved.update({(*path[:-1], first, key): (*path[:-1], index, key) for key in owner[index]})
+    owner[first] = {key: value for one in owner[first : last + 1] for key, value in one.items()}
+    classes.opened[(*path[:-1], first)] = go
+    for index in range(first + 1, last + 1):
+        owner[index] = None
+        if not _itemized(owner, (*path[:-1], index), left, classes, go):
+            return False
+    return True
+
+
+def _listed(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
+    """Make a list of one part, or of parts by name."""
+    name, given = path[-1], owner[path[-1]]
+    if isinstance(given.get("type"), str):
+        owner[name] = [given]
+        classes.moved[(*path, 0)] = path
+    elif all(isinstance(one, Mapping) for one in given.values()):
+        owner[name] = [{"id": key, **value} for key, value in given.items()]
+        classes.moved.update({(*path, index): (*path, key) for index, key in enumerate(given)})
+    elif name == "inputs" and all(isinstance(one, str) and one in INPUT_TYPES for one in given.values()):
+        owner[name] = [{"id": key, "type": kind} for key, kind in given.items()]
+        classes.moved.update({(*path, index): (*path, key) for index, key in enumerate(given)})
+    else:
+        return False
+    classes.opened[path] = go
+    return True
 
 
 def _open(part: dict[str, Any], inside: Path) -> bool:
@@ -156,15 +280,31 @@ def _any_id(part: dict[str, Any], cls: type[Typed], path: Path, classes: StandIn
     return True
 
 
-def _stand_in(part: dict[str, Any], path: Path, left: Any, classes: StandIns) -> bool:
+def _stand_in(part: dict[str, Any], path: Path, left: Any, classes: StandIns, go: int) -> bool:
     if classes.has(part):
         return True
     kind, part["type"] = part.get("type"), NOT_GIVEN
     base = flow_problems.part_at(path, left, classes.registry)
-    if _holds_tasks(part) or base is None or not issubclass(base, Typed):
+    if base is None or not issubclass(base, Typed):
         return False
-    classes.stand_for(part, _made("NotInstalled", base, kind if isinstance(kind, str) else NOT_GIVEN))
+    held = {name: shape for name, value in part.items() if issubclass(base, Task) and (shape := _shape(name, value))}
+    if _holds_tasks({name: value for name, value in part.items() if name not in held}):
+        return False
+    classes.opened.update({(*path, name): go for name in held})
+    name = HOLDER if held else "NotInstalled"
+    classes.stand_for(part, _made(name, base, kind if isinstance(kind, str) else NOT_GIVEN, tuple(held.items())))
     return True
+
+
+def _shape(name: str, value: Any) -> Any:
+    """What a property is that holds tasks; None for one that holds none that could be told."""
+    if name == "cases":
+        are_lists = isinstance(value, Mapping) and value and all(isinstance(one, list) for one in value.values())
+        return dict[str, tuple[AnyTask, ...]] if are_lists else None
+    items = value if name in LISTS and isinstance(value, list) else []
+    if items and all(isinstance(one, Mapping) and "task" in one for one in items):
+        return tuple[_OfGraph, ...]
+    return tuple[AnyTask, ...] if items else None
 
 
 def _spell(owner: dict[str, Any], name: str, meant: Sequence[str]) -> None:
@@ -178,7 +318,7 @@ def _holds_tasks(part: Mapping[str, Any]) -> bool:
     return any(
         isinstance(value, Mapping) and "id" in value and "type" in value
         for path, value in walk(part)
-        if value is not part and "assets" not in path
+        if value is not part and NO_TASKS.isdisjoint(path)
     )
 
 
@@ -187,13 +327,14 @@ def _at(document: Any, path: Path) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, base: type[Typed], kind: str | None) -> type[Typed]:
+def _made(name: str, base: type[Typed], kind: str | None, held: tuple[tuple[str, Any], ...] = ()) -> type[Typed]:
     """What a part of this kind is taken for that can't be read: it may have any property, none is looked at."""
     fields = base.model_fields
     kinds: Any = Literal[kind] if kind is not None else fields["type"].annotation
+    ids = {"id": str} if "id" in fields and fields["id"].is_required() else {}
     body = {
         "__module__": __name__,
-        "__annotations__": {"type": kinds} | ({"id": str} if "id" in fields and fields["id"].is_required() else {}),
+        "__annotations__": {"type": kinds} | ids | dict(held),
         "model_config": ConfigDict(extra="ignore"),
     }
     made = cast("type[Typed]", new_class(name, (base,), exec_body=lambda names: names.update(body)))

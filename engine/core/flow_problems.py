@@ -239,7 +239,7 @@ def _untyped(given: Any) -> str:
 def _itemized(given: Mapping[str, Any]) -> str:
     """How to write as a list what is a mapping."""
     name, value = next(iter(given.items()), ("", None))
-    if not name or name in ("id", "type", "task", "key", "name"):
+    if not name or (name in ("id", "type", "task", "key", "name") and not isinstance(value, Mapping)):
         return "Begin each item with `- `."
     what = "type" if "." in name else "id"
     more = f" and below it `type: {value}`" if isinstance(value, str) and value.isupper() else ""

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from engine.core import output_reads, template_reads, template_roots
 from engine.core.finding import Finding
 from engine.core.flow import Flow
-from engine.core.flow_scope import BY_VALUE, Scope, Standing
+from engine.core.flow_scope import BY_VALUE, HOLDER, Scope, Standing
 from engine.core.property import has_template, marker
 from engine.core.task import Task
 from engine.core.template_reads import Read, of_read, reads
@@ -266,6 +266,8 @@ class References:
         name = read.path[1]
         place = self.scope.places.get(name)
         if place is None or path[0] in ("variables", "sla", "checks", "labels") or not AFTERWARDS.isdisjoint(path):
+            return None
+        if any(self.scope.kind(one) == HOLDER for one in self.scope.around(place)):
             return None
         standing = self.scope.standing(place, path)
         if standing in LATE:

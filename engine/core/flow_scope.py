@@ -17,6 +17,7 @@ BRANCHING = {"If": ("then", "else"), "Switch": ("cases", "defaults")}
 BY_VALUE = ("ForEach", "EachSequential", "EachParallel")
 AT_ONCE = ("Parallel", "EachParallel")
 REPEATING = ("LoopUntil", "Loop")  # what stands beside their tasks is rendered after them
+HOLDER = "HoldsTasks"  # what a task is taken for whose type can't be read: in which order it runs its tasks is open
 SILENT = ("Sequential", "Parallel", "Dag", "AllowFailure", "WorkingDirectory")  # have no outputs meanwhile
 
 

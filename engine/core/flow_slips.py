@@ -22,7 +22,7 @@ def of_dashes(found: Sequence[Finding], document: Any) -> list[Finding]:
     """`- id: a` and `- type: b` below it: one task with a dash before each of its lines."""
     kept = list(found)
     for path in dict.fromkeys(one.path[:-1] for one in found if one.path and isinstance(one.path[-1], int)):
-        for first, last in _torn(at(document, path)):
+        for first, last in torn(at(document, path)):
             inside = [one for one in kept if any(_below(one.path, (*path, n)) for n in range(first, last + 1))]
             kept = [one for one in kept if one not in inside]
             items = f"Items {first + 1} to {last + 1} of `{path[-1]}`"
@@ -31,8 +31,11 @@ def of_dashes(found: Sequence[Finding], document: Any) -> list[Finding]:
     return kept
 
 
-def _torn(items: Any) -> Iterator[tuple[int, int]]:
-    """First and last of the items that together are one: only together they have an id and a type."""
+def torn(items: Any) -> Iterator[tuple[int, int]]:
+    """First and last of the items that together are one: only together they have an id and a type.
+
+    Two tasks, of which the first has no id and the second no type, are none such.
+    """
     first = 0
     items = items if isinstance(items, list) else []
     while first < len(items):
@@ -40,7 +43,8 @@ def _torn(items: Any) -> Iterator[tuple[int, int]]:
         whole = keys >= NAMES
         while not whole and last + 1 < len(items) and isinstance(items[last + 1], Mapping):
             more = set(items[last + 1])
-            if more & keys or more >= NAMES:
+            is_next = "id" in more and any(len(one) > 1 for one in items[first : last + 1])
+            if more & keys or more >= NAMES or is_next:
                 break
             keys |= more
             last += 1

@@ -101,13 +101,14 @@ def examine(
         flow = Flow.model_validate(data, context={"registry": registry, "source": True}, by_name=False, by_alias=True)
     except ValidationError as error:
         findings += flow_problems.translate(error, data, registry)
-    looked_at = flow_mended.mended(data, findings, registry) if findings and hints else flow
-    wrong = tuple(findings)
+    mended = flow_mended.mended(data, findings, registry) if findings and hints else flow_mended.Mended(flow)
+    looked_at = mended.flow
+    findings += mended.found
     if looked_at is not None:
-        findings += flow_mended.apart(flow_validation.breaches(looked_at), wrong)
+        findings += mended.apart(flow_validation.breaches(looked_at))
     findings += flow_templates.findings(data, looked_at if hints else None)
     if looked_at is not None and hints:
-        findings += flow_mended.apart(flow_hints.hints(looked_at, data, registry, find_flow), wrong)
+        findings += mended.apart(flow_hints.hints(looked_at, data, registry, find_flow))
     lines = text.split("\n")
     findings += meant_text.folded(merged, lines) if hints else ()
     problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(names.merged(findings))]

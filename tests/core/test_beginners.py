@@ -112,7 +112,7 @@ def inputs(text: str, tasks: str = SAY) -> str:
         ("namespace: a.b\n" + SAY, 1, 1, "`id` is missing."),
         (flow("tasks:\n"), 3, 1, "`tasks` should be a list, but is empty."),
         (
-            flow("tasks:\n  log:\n    message: hi\n"),
+            flow(f"tasks:\n  log:\n    type: {CORE}.log.Log\n    message: hi\n"),
             3,
             1,
             "should be a list, but is a mapping. Begin each item with `- `, and give it its id: `- id: log`.",

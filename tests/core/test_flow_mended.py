@@ -58,9 +58,97 @@ def test_the_assets_of_a_type_that_is_not_installed_may_be_of_any_type():
     assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", *MORE]
 
 
+INNER = """
+      - id: inner
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ taskrun.value }} {{ inputs.gone }}"
+        zzz: 1
+      - id: next
+        type: io.kestra.plugin.core.log.Log
+        message: "{{ outputs.inner[taskrun.value].value }} {{ outputs.far.inner.value }}"
+"""
+
+
+@pytest.mark.parametrize("kind", ["\n    type: io.kestra.plugin.core.flow.ForEac", "\n    type: 5", ""])
+def test_tasks_inside_what_has_no_type_that_is_known_are_looked_at(kind):
+    text = f"{HEAD}tasks:\n  - id: far{kind}\n    values: [a]\n    tasks:{INNER.rstrip()}{LATER}"
+    found = check(text, catalogue())
+    assert [one.code for one in found][1:] == ["unknown-input", "unknown-property", *MORE]
+    assert (found[2].path, found[2].message) == ("tasks[0].tasks[0].zzz", "Unknown property `zzz`.")
+
+
 def test_tasks_inside_a_type_that_is_not_installed_may_be_any():
     far = "  - {id: outer, type: io.kestra.plugin.far.Away, tasks: [{id: far, type: io.kestra.plugin.far.Log}]}"
-    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-type"]
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-type", *MORE]
+
+
+def test_so_are_cases_and_the_tasks_of_a_graph():
+    case = "      a:\n        - {id: far, type: io.kestra.plugin.core.log.Log, message: '{{ inputs.gone }}', zzz: 1}"
+    graph = "      - {task: {id: d, type: io.kestra.plugin.core.log.Log, message: '{{ inputs.gone }}', zzz: 1}}"
+    text = f"{HEAD}tasks:\n  - id: sw\n    cases:\n{case}\n  - id: dag\n    tasks:\n{graph}{LATER}"
+    wrong = ["invalid", "unknown-input", "unknown-property"]
+    assert codes(text.replace("outputs.far.anything.at.all", "outputs.far.value")) == [*wrong, *wrong, *MORE]
+
+
+@pytest.mark.parametrize("item", ["12", "far", "", "[a]", "true"])
+@pytest.mark.parametrize("block", ["inputs", "tasks", "triggers"])
+def test_an_item_that_is_no_mapping_leaves_the_rest_to_be_looked_at(block, item):
+    text = f"{HEAD}tasks:{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    text = text.replace(f"{block}:\n", f"{block}:\n  - {item}\n")
+    assert sorted(codes(text)) == sorted(["invalid", *MORE])
+
+
+def test_a_task_with_two_dashes_is_looked_at():
+    far = "  - - id: far\n      type: io.kestra.plugin.core.debug.Return\n"
+    far += "      format: '{{ inputs.gone }}'\n      zzz: 1"
+    text = f"{HEAD}tasks:\n{far}{LATER}".replace("anything.at.all", "value")
+    found = check(text, catalogue())
+    assert [one.code for one in found] == ["invalid", "unknown-input", "unknown-property", *MORE]
+    assert [(one.line, one.column) for one in found[:3]] == [(7, 5), (9, 19), (10, 7)]
+
+
+def test_two_tasks_with_a_fault_each_are_two():
+    far = "  - type: io.kestra.plugin.core.log.Log\n    message: x\n  - id: far\n    level: WARN"
+    text = f"{HEAD}tasks:\n{far}{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    found = check(text, catalogue())
+    assert [(one.line, one.path) for one in found[:2]] == [(7, "tasks[0].id"), (9, "tasks[1]")]
+    assert [one.code for one in found] == ["missing", "invalid", *MORE]
+
+
+def test_items_that_are_lines_of_one_are_looked_at_as_one():
+    far = "  - id: far\n  - type: io.kestra.plugin.core.log.Log\n  - message: '{{ inputs.gone }}'\n  - zzz: 1"
+    text = f"{HEAD}tasks:\n{far}{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    assert codes(text) == ["type", "unknown-input", "unknown-property", *MORE]
+
+
+def test_parts_by_name_in_the_place_of_a_list_are_looked_at():
+    text = f"{HEAD}tasks:{LATER}".replace("outputs.far.anything.at.all", "inputs.name")
+    listed = "inputs:\n  - {id: n, type: INT, defaults: 1}\n  - {id: s, type: STRING, defaults: x}\n"
+    named = "inputs:\n  name: {type: STRING, defaults: x}\n  n: {type: INT, defaults: 1, zzz: 1}\n"
+    found = check(text.replace(listed, named), catalogue())
+    assert [one.code for one in found] == ["type", "unknown-property", *MORE]
+    assert (found[1].line, found[1].column, found[1].path) == (5, 31, "inputs.n.zzz")
+
+
+@pytest.mark.parametrize(
+    ("retry", "told"),
+    [
+        ("{type: constant, zzz: 1}", ["invalid", "unknown-property"]),
+        ("{type: constant, intervall: PT1S}", ["unknown-property"]),
+        ("{type: constant, interval: soon, zzz: 1}", ["type", "unknown-property"]),
+        ("{type: random, minInterval: PT1S, zzz: 1}", ["invalid", "unknown-property"]),
+    ],
+)
+def test_a_name_that_is_unknown_does_not_hide_what_its_part_lacks(retry, told):
+    far = f"  - {{id: far, type: io.kestra.plugin.core.log.Log, message: x, retry: {retry}}}"
+    text = f"{HEAD}tasks:\n{far}{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    assert codes(text) == [*told, *MORE]
+
+
+def test_what_stands_a_level_too_high_is_not_called_missing():
+    far = "  - id: far\n    type: io.kestra.plugin.core.log.Log\n    message: x\n    retry: {type: constant}"
+    text = f"{HEAD}tasks:\n{far}\n    interval: PT1S{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    assert [one.code for one in check(text, catalogue())].count("invalid") <= 1
 
 
 @pytest.mark.parametrize(
@@ -117,12 +205,13 @@ def test_a_flow_without_its_id_is_looked_at_too():
     assert codes(f"{HEAD}tasks:\n{far}{LATER}".removeprefix("id: f\n")) == ["missing", "unknown-type", *MORE]
 
 
-def test_tasks_inside_what_is_wrong_are_told_alone():
+def test_a_task_in_the_place_of_a_list_is_looked_at():
     far = (
         "  - id: far\n    type: io.kestra.plugin.core.flow.Sequential\n"
         "    tasks: {id: x, type: io.kestra.plugin.core.log.Log, message: x}"
     )
-    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["type"]
+    text = f"{HEAD}tasks:\n{far}{LATER}".replace("outputs.far.anything.at.all", "flow.id")
+    assert codes(text) == ["type", *MORE]
 
 
 def test_a_property_of_a_type_that_is_not_installed_is_not_looked_at():
