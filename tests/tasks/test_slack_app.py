@@ -203,6 +203,10 @@ async def test_canvases(app):
     change = {"operation": "replace", "sectionId": found.sections[0]["id"], "documentContent": content}
     await app("canvases.Edit", changes=[change], **where)
     assert app.slack.calls[-1]["changes"][0]["section_id"] == "temp:C:1"
+    more = [{"operation": operation, "documentContent": content} for operation in ("insert_at_start", "insert_at_end")]
+    await app("canvases.Edit", changes=more, **where)
+    done = [call["changes"][0]["operation"] for call in app.slack.calls[-2:]]
+    assert done == ["insert_at_start", "insert_at_end"]
     await app("canvases.AccessSet", accessLevel="READ", userIds=["U1"], **where)
     assert app.slack.calls[-1] == {
         "method": "canvases.access.set",

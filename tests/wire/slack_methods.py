@@ -389,6 +389,7 @@ class SlackMethods:
 
     def _canvases_edit(self, body: Json) -> Json:
         self._canvas(body)
+        _need(len(body["changes"]) == 1, "invalid_arguments")  # Slack takes one operation a call
         for change in body["changes"]:
             _need(
                 change.keys() <= {"operation", "section_id", "document_content", "title_content"}, "invalid_arguments"

@@ -56,7 +56,7 @@ documentContent:
 
 
 class Edit(CanvasTask):
-    """Change a canvas."""
+    """Change a canvas, one change after the other: Slack takes one operation a call."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -83,7 +83,9 @@ changes:
             operation = change.get("operation") if isinstance(change, dict) else None
             if operation not in OPERATIONS:
                 raise TaskFailed(f"A change has the operation {operation!r}.", fix=f"Use {', '.join(OPERATIONS)}.")
-        await self.call(context, "canvases.edit", {"canvas_id": self.canvas_id, "changes": as_slack(self.edits)})
+        for change in self.edits:
+            given = {"canvas_id": self.canvas_id, "changes": [as_slack(change)]}
+            await self.call(context, "canvases.edit", given)
 
 
 class Delete(CanvasTask):
