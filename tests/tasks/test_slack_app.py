@@ -48,6 +48,9 @@ async def test_a_message_s_life(app):
     changed = await app("chats.Update", channel="C2", timestamp=posted.timestamp, messageText="done")
     assert changed.timestamp == posted.timestamp
     assert app.slack.messages[posted.timestamp]["text"] == "done"
+    copied = '{"ts": "1.2", "text": "copied"}'  # of another message: `timestamp` says which one is changed
+    assert (await app("chats.Update", channel="C2", timestamp=posted.timestamp, payload=copied)) == changed
+    assert app.slack.messages[posted.timestamp]["text"] == "copied"
     seen = await app("chats.PostEphemeral", channel="C2", user="U1", messageText="psst")
     assert seen.timestamp.startswith("17")
     await app("chats.PostEphemeral", channel="C2", payload='{"user": "U1", "text": "psst"}')
@@ -72,6 +75,8 @@ async def test_a_message_that_waits(app):
 async def test_a_message_written_piece_by_piece(app):
     to = {"recipientUserId": "U1", "recipientTeamId": "T1"}
     begun = await app("chats.StartStream", channel="C1", timestamp="1.2", markdownText="one", **to)
+    await app("chats.StartStream", channel="C1", threadTs="1.2", **to)  # as examples of Kestra name it
+    assert app.slack.calls[-1]["thread_ts"] == "1.2"
     where = {"channel": begun.channel, "timestamp": begun.timestamp}
     await app("chats.AppendStream", markdownText=" two", **where)
     ended = await app("chats.StopStream", markdownText=" three", blocks='[{"type": "divider"}]', **where)
@@ -187,6 +192,8 @@ async def test_people(app):
     with pytest.raises(TaskFailed, match=r"users_not_found.*users:read\.email"):
         await app("users.LookupByEmail", email="nobody@example.com")
     assert [one["name"] for one in rows(app, await app("users.List"))] == ["ann", "bob", "app"]
+    older = await app("users.List", limit=50, includePresence=True)  # as the plugin knew them once
+    assert len(rows(app, older)) == 3
     assert (await app("users.GetPresence", user="U1")).presence == "away"
     profile = await app("users.ProfileGet", user="U1", includeLabels=True)
     assert (profile.real_name, profile.email) == ("Ann Lee", "ann@example.com")

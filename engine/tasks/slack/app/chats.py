@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from engine.plugin import ChatPost, JsonText, Outputs, Property, RunContext, TaskFailed
 from engine.tasks.aliases import public_links
@@ -141,6 +141,8 @@ payload: |
 
     async def run(self, context: RunContext) -> Posted:
         body = self.body(context, "ts")
+        if named := as_timestamp(self.timestamp):
+            body["ts"] = named  # a payload that was copied from another message has the other's
         if not body.get("ts"):
             raise TaskFailed("No message is named.", fix="Give `timestamp`: what the task that posted it gave.")
         return Posted(timestamp=str((await self.call(context, "chat.update", body))["ts"]))
@@ -228,7 +230,11 @@ recipientTeamId: T0123456789
     type: Literal["io.kestra.plugin.slack.app.chats.StartStream"]
     channel: Property[Text] = Field(description="The channel's id.")
     markdown_text: Property[OptionalText] = Field(default=None, description="The first piece, as Markdown.")
-    timestamp: Property[OptionalText] = Field(default=None, description="Of a message: an answer in its thread.")
+    timestamp: Property[OptionalText] = Field(
+        default=None,
+        validation_alias=AliasChoices("timestamp", "threadTs"),
+        description="Of a message: an answer in its thread.",
+    )
     recipient_user_id: Property[OptionalText] = Field(default=None, description="Whom it answers, in a channel.")
     recipient_team_id: Property[OptionalText] = Field(default=None, description="Their workspace, in a channel.")
 

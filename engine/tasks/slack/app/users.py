@@ -1,10 +1,10 @@
 """`io.kestra.plugin.slack.app.users`: the people of a workspace."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext
+from engine.plugin import Instead, Property, RunContext
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.slack.app.answers import Conversation, Presence, Profile, User
 from engine.tasks.slack.app.conversations import kinds
@@ -63,6 +63,8 @@ token: "{{ secret('SLACK_BOT_TOKEN') }}"
     )
     type: Literal["io.kestra.plugin.slack.app.users.List"]
     include_locale: Property[bool] = Field(default=False, description="Read `locale` too.")
+    limit: Annotated[Any, Instead("")] = None
+    include_presence: Annotated[Any, Instead("")] = None
 
     async def run(self, context: RunContext) -> Stored:
         given = {"include_locale": self.include_locale}
