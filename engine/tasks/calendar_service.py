@@ -36,13 +36,16 @@ class Person(Part):
 
 
 class When(Part):
-    """A moment, with its offset, and the zone it is shown in."""
+    """A moment, and the zone it is shown in; one without an offset is of that zone, else of UTC."""
 
-    date_time: Text
+    date_time: OptionalText = None
     time_zone: OptionalText = None
 
     def body(self, name: str) -> dict[str, str]:
         """The moment in Google's JSON; TaskFailed when it is not RFC 3339."""
+        zone = {"timeZone": self.time_zone} if self.time_zone else {}
+        if not self.date_time:
+            return zone
         try:
             moment = datetime.fromisoformat(self.date_time)
         except ValueError as error:
@@ -50,9 +53,8 @@ class When(Part):
                 f"`{name}.dateTime` {self.date_time!r} is not a date and time as RFC 3339 wants it.",
                 fix="Write it as 2026-01-31T09:00:00+01:00.",
             ) from error
-        if moment.tzinfo is None and not self.time_zone:
-            raise TaskFailed(f"`{name}` has neither an offset nor a `timeZone`.", fix="Add one of them.")
-        return {"dateTime": self.date_time, **({"timeZone": self.time_zone} if self.time_zone else {})}
+        is_zoned = moment.tzinfo is not None or bool(self.time_zone)
+        return {"dateTime": self.date_time if is_zoned else f"{moment.isoformat()}Z", **zone}
 
 
 class CalendarTask(RunnableTask):

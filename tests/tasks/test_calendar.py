@@ -63,6 +63,19 @@ async def test_an_event_s_life(calendar, google_service):
     assert any("PRIVATE KEY" in text for text in calendar.context.masked)
 
 
+async def test_a_moment_is_in_the_zone_of_the_event_and_else_in_utc(calendar, google_service):
+    start, end = "2026-01-02T09:00:00", "2026-01-02T18:00:00"
+    await calendar("InsertEvent", summary="Sailing", startTime={"dateTime": start}, endTime={"dateTime": end})
+    stored = google_service.events["event1"]
+    assert (stored["start"], stored["end"]) == ({"dateTime": f"{start}Z"}, {"dateTime": f"{end}Z"})
+    paris = [{"dateTime": moment, "timeZone": "Europe/Paris"} for moment in (start, end)]
+    await calendar("InsertEvent", summary="Sailing", startTime=paris[0], endTime=paris[1])
+    stored = google_service.events["event2"]
+    assert [stored["start"], stored["end"]] == paris
+    await calendar("UpdateEvent", eventId="event1", startTime={"timeZone": "Europe/Rome"})
+    assert google_service.wire.last.json == {"start": {"timeZone": "Europe/Rome"}}
+
+
 async def test_what_google_refuses_is_explained(calendar):
     with pytest.raises(TaskFailed, match=r"answered 404: Not Found.*share the calendar"):
         await calendar("InsertEvent", calendarId="other", summary="x", **WHEN)
@@ -73,10 +86,8 @@ async def test_what_google_refuses_is_explained(calendar):
 async def test_what_we_refuse_ourselves(calendar):
     with pytest.raises(TaskFailed, match="not a date and time as RFC 3339"):
         await calendar("InsertEvent", summary="x", startTime={"dateTime": "tomorrow"}, endTime=WHEN["endTime"])
-    with pytest.raises(TaskFailed, match="neither an offset nor a `timeZone`"):
-        await calendar(
-            "InsertEvent", summary="x", startTime={"dateTime": "2026-01-02T09:00:00"}, endTime=WHEN["endTime"]
-        )
+    with pytest.raises(TaskFailed, match="`startTime` has no `dateTime`"):
+        await calendar("InsertEvent", summary="x", startTime={"timeZone": "Europe/London"}, endTime=WHEN["endTime"])
     with pytest.raises(TaskFailed, match="`summary` of the event is empty"):
         await calendar("InsertEvent", summary="{{ '' }}", **WHEN)
     with pytest.raises(ValidationError, match="summary"):

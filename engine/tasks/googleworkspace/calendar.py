@@ -80,6 +80,9 @@ endTime:
     async def run(self, context: RunContext) -> Event:
         if not self.summary:
             raise TaskFailed("`summary` of the event is empty.", fix="Check the expression that makes it.")
+        for name, moment in (("startTime", self.start_time), ("endTime", self.end_time)):
+            if not moment.date_time:
+                raise TaskFailed(f"`{name}` has no `dateTime`.", fix="Write it as 2026-01-31T09:00:00+01:00.")
         return Event(event=kept(await self.call(context, "POST", body=self.event(), fields="id")))
 
 
