@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 from datetime import datetime
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 
@@ -65,6 +65,26 @@ async def test_twilio_tells_of_an_execution(twilio, service):
     assert "Customer: ACME" in service.last.form["Body"]
     await twilio("twilio.notify.TwilioExecution", body="short", tag="all", **where)
     assert service.last.form == {"Body": "short", "Identity": "1", "Tag": "all"}
+
+
+async def test_a_message_with_pictures(twilio, service):
+    kind, urls = "twilio.notify.mms.Send", ["https://a.test/1.png", "https://a.test/2.png"]
+    sent = await twilio(kind, from_="+1555", to="+1666", body="look", mediaUrls=urls)
+    assert (sent.sid, sent.status) == ("SM1", "queued")
+    assert parse_qs(service.last.body.decode())["MediaUrl"] == urls
+    for few_or_many, said in (([], "no picture"), (urls * 6, "12 of `mediaUrls`; Twilio takes 10")):
+        with pytest.raises(TaskFailed, match=said):
+            await twilio(kind, from_="+1555", to="+1666", body="look", mediaUrls=few_or_many)
+
+
+async def test_a_rich_message(twilio, service):
+    kind, who = "twilio.notify.rcs.SendMessage", {"messagingServiceSid": "MG1", "to": "+1666"}
+    sent = await twilio(kind, **who, contentSid="HX1")
+    assert (sent.sid, service.last.form) == ("SM1", {"To": "+1666", "MessagingServiceSid": "MG1", "ContentSid": "HX1"})
+    await twilio(kind, **who, body="down")
+    assert service.last.form["Body"] == "down"
+    with pytest.raises(TaskFailed, match="Give `body` or `contentSid`"):
+        await twilio(kind, **who)
 
 
 async def test_a_text_message(twilio, service):

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import JsonText, Property, RunContext, RunnableTask
+from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.rest_service import call
 from engine.tasks.webhook_task import summary_of
+
+BASE_URL = "https://api.twilio.com"
 
 
 class TwilioTask(RunnableTask):
@@ -32,6 +35,40 @@ class TwilioTask(RunnableTask):
         form = {_named(key): _field(value) for key, value in fields.items() if value is not None}
         answer = await call(context, "Twilio", "POST", url, options=self.options, headers=headers, data=form)
         return answer.content
+
+
+class Sent(Outputs):
+    """Twilio's name for the message, and how far it is."""
+
+    sid: str
+    status: str | None = None
+
+
+class MessageTask(TwilioTask):
+    """Whose phone it goes to, and by whom."""
+
+    from_: Property[OptionalText] = Field(default=None, alias="from", description="The number it comes from.")
+    messaging_service_sid: Property[OptionalText] = Field(
+        default=None, description="A messaging service (MG…) that chooses the number, instead of `from`."
+    )
+    to: Property[Text] = Field(description="The number it goes to, as +15555550100.")
+    body: Property[OptionalText] = Field(default=None, description="The text.")
+
+    async def message(self, context: RunContext, **more: Any) -> Sent:
+        """Hand a message over; TaskFailed when Twilio refuses it."""
+        if bool(self.from_) == bool(self.messaging_service_sid):
+            raise TaskFailed("Twilio wants one sender.", fix="Give either `from` or `messagingServiceSid`.")
+        base = context.settings.provider("twilio").base_url or BASE_URL
+        url = f"{base.rstrip('/')}/2010-04-01/Accounts/{quote(self.account_sid, safe='')}/Messages.json"
+        fields = {
+            "to": self.to,
+            "body": self.body or None,
+            "from": self.from_ or None,
+            "messagingServiceSid": self.messaging_service_sid or None,
+            **more,
+        }
+        said = json.loads(await self.post(context, url, fields))
+        return Sent(sid=str(said["sid"]), status=said.get("status"))
 
 
 class TwilioAlert(TwilioTask):
