@@ -71,27 +71,6 @@ ABSENT = {
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
     "io.kestra.plugin.git.SyncDashboards": "There are no dashboards here; leave the task out.",
     "io.kestra.plugin.git.PushDashboards": "There are no dashboards here; leave the task out.",
-    **{
-        f"io.kestra.plugin.scripts.{language}.{kind}Trigger": "Let a Schedule start the flow: its first task is that "
-        f"`io.kestra.plugin.scripts.{language}.{kind}`, and `io.kestra.plugin.core.execution.Exit` with a `runIf` ends "
-        "it where there is nothing to do."
-        for language in [
-            "bun",
-            "deno",
-            "dotnet",
-            "go",
-            "groovy",
-            "jbang",
-            "julia",
-            "lua",
-            "perl",
-            "php",
-            "powershell",
-            "r",
-            "ruby",
-        ]
-        for kind in ("Script", "Commands")
-    },
     **everyday_names.MEANT,
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "

@@ -338,7 +338,6 @@ def test_a_type_in_the_wrong_place_is_told_where_it_belongs(parts, path, said, a
     [
         ("core.trigger.BatchWebhook", "trigger.Webhook`, which starts"),
         ("core.trigger.McpToolTrigger", "ai.tool.KestraFlow"),
-        ("scripts.ruby.ScriptTrigger", "its first task is that `io.kestra.plugin.scripts.ruby.Script`"),
     ],
 )
 def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):

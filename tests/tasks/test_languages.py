@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from tests.tasks.context import task
 
 PROGRAMS = {
@@ -59,6 +61,61 @@ async def test_the_script_goes_to_its_program(make_context, stand_in, language):
     assert context.said(r'say a "b" \$c')
     commands = {"type": f"io.kestra.plugin.scripts.{language}.Commands", "taskRunner": LOCAL}
     assert (await context.run(**commands, commands=["exit 0"])).exitCode == 0
+
+
+async def look(context, language, kind, condition, **given):
+    """What a trigger of a language hands on when it looks once."""
+    declared = {"id": "t", "type": f"io.kestra.plugin.scripts.{language}.{kind}", "exitCondition": condition}
+    declared |= given
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    seen = await trigger.poll(context)
+    return seen.found and seen.found.model_dump(exclude={"timestamp"})
+
+
+HERE = {"docker": {"host": "unix:///nowhere/docker.sock", "fallback": "process"}}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+async def test_triggers_see_how_a_script_of_the_language_ends(make_context, stand_in, language):
+    program, _, suffix = PROGRAMS[language]
+    stand_in(program)
+    context = make_context(HERE, inputs={"x": 3})
+    found = await look(
+        context, language, "ScriptTrigger", "file=.*[.]", script="say {{ inputs.x }}", containerImage="any"
+    )
+    assert found["vars"]["file"].endswith(suffix)
+    assert (found["exitCode"], set(found)) == (0, {"condition", "exitCode", "vars"})
+    assert context.said("say 3")
+    assert await look(context, language, "CommandsTrigger", "exit 3", commands=["exit {{ inputs.x }}"]) == {
+        "condition": "exit 3",
+        "exitCode": 3,
+        "vars": {} if language == "groovy" else None,
+    }
+
+
+async def test_what_a_failed_script_says_is_not_looked_at(make_context):
+    """As in Kestra, since its triggers run in containers; only that of Groovy sees what it handed on before."""
+    failing = ["""echo '::{"outputs":{"left":5}}::'""", "echo no space left >&2", "exit 3"]
+    context = make_context(HERE)
+    assert await look(context, "perl", "CommandsTrigger", "left", commands=failing) is None
+    assert await look(context, "groovy", "CommandsTrigger", "space", commands=failing) is None
+    told = await look(context, "groovy", "CommandsTrigger", "left=5", commands=failing)
+    assert (told["exitCode"], told["vars"]) == (3, {"left": 5})
+
+
+async def test_a_trigger_without_a_condition_says_so(make_context):
+    context = make_context(HERE, inputs={"x": " "})
+    with pytest.raises(TaskFailed, match="`exitCondition` is empty"):
+        await look(context, "lua", "CommandsTrigger", "{{ inputs.x }}", commands=["exit 0"])
+
+
+async def test_triggers_of_dotnet_know_the_system(make_context):
+    context = make_context(HERE)
+    both = {"commands": ["false", "exit 3"], "condition": "exit 3"}
+    assert await look(context, "fsharp", "CommandsTrigger", **both) is None
+    assert await look(context, "fsharp", "CommandsTrigger", targetOS="WINDOWS", **both)
+    with pytest.raises(ValidationError, match="targetOS"):
+        await look(context, "lua", "CommandsTrigger", targetOS="WINDOWS", **both)
 
 
 async def test_what_runs_csharp_is_installed_where_it_is_not_there(context, stand_in):

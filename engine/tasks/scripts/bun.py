@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 
 class Commands(CommandsTask):
@@ -38,3 +39,38 @@ script: |
     program: ClassVar[tuple[str, ...]] = ("bun", "run")
     suffix: ClassVar[str] = ".ts"
     type: Literal["io.kestra.plugin.scripts.bun.Script"]
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a script in Bun again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.bun.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  const answer = await fetch("https://example.com/health");
+  process.exit(answer.ok ? 0 : 3);
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.bun.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run commands in an image with Bun again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.bun.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - bun run check.ts
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.bun.CommandsTrigger"]

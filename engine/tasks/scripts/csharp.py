@@ -2,11 +2,12 @@
 
 from typing import ClassVar, Literal
 
+from engine.tasks.scripts.dotnet_sdk import IMAGE, SdkFields
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch, WatchFields
 
 OTHERS = ("io.kestra.plugin.scripts.dotnet.",)  # their only name until C# and F# were told apart
-IMAGE = "mcr.microsoft.com/dotnet/sdk:10.0"
 
 
 class Commands(CommandsTask):
@@ -48,3 +49,41 @@ script: |
         " || dotnet tool install -g dotnet-script --ignore-failed-sources || true",
     )
     type: Literal["io.kestra.plugin.scripts.csharp.Script", "io.kestra.plugin.scripts.dotnet.Script"]
+
+
+class ScriptTrigger(SdkFields, ScriptWatch):
+    """Run a script in C# by dotnet-script again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.csharp.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  Environment.Exit(File.Exists("/data/inbox/ready") ? 3 : 0);
+""",
+    )
+    peers: ClassVar[tuple[str, ...]] = OTHERS
+    fields: ClassVar[type[WatchFields]] = SdkFields
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.csharp.ScriptTrigger", "io.kestra.plugin.scripts.dotnet.ScriptTrigger"]
+
+
+class CommandsTrigger(SdkFields, CommandsWatch):
+    """Run commands in an image with .NET again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.csharp.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - test ! -e /data/inbox/ready || dotnet test /data/project
+""",
+    )
+    peers: ClassVar[tuple[str, ...]] = OTHERS
+    fields: ClassVar[type[WatchFields]] = SdkFields
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.csharp.CommandsTrigger", "io.kestra.plugin.scripts.dotnet.CommandsTrigger"]

@@ -2,8 +2,10 @@
 
 from typing import ClassVar, Literal
 
+from engine.tasks.scripts.dotnet_sdk import IMAGE, SdkFields
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch, WatchFields
 
 
 class Commands(CommandsTask):
@@ -19,7 +21,7 @@ commands:
   - dotnet fsi report.fsx
 """,
     )
-    default_image: ClassVar[str] = "mcr.microsoft.com/dotnet/sdk:10.0"
+    default_image: ClassVar[str] = IMAGE
     type: Literal["io.kestra.plugin.scripts.fsharp.Commands"]
 
 
@@ -34,7 +36,43 @@ script: |
   printfn "%d" (1 + 2)
 """,
     )
-    default_image: ClassVar[str] = "mcr.microsoft.com/dotnet/sdk:10.0"
+    default_image: ClassVar[str] = IMAGE
     program: ClassVar[tuple[str, ...]] = ("dotnet", "fsi")
     suffix: ClassVar[str] = ".fsx"
     type: Literal["io.kestra.plugin.scripts.fsharp.Script"]
+
+
+class ScriptTrigger(SdkFields, ScriptWatch):
+    """Run a script in F# again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.fsharp.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  exit (if System.IO.File.Exists "/data/inbox/ready" then 3 else 0)
+""",
+    )
+    fields: ClassVar[type[WatchFields]] = SdkFields
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.fsharp.ScriptTrigger"]
+
+
+class CommandsTrigger(SdkFields, CommandsWatch):
+    """Run commands in an image with .NET again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.fsharp.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - test ! -e /data/inbox/ready || dotnet fsi /data/check.fsx
+""",
+    )
+    fields: ClassVar[type[WatchFields]] = SdkFields
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.fsharp.CommandsTrigger"]

@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 
 class Commands(CommandsTask):
@@ -38,3 +39,41 @@ script: |
     program: ClassVar[tuple[str, ...]] = ("groovy",)
     suffix: ClassVar[str] = ".groovy"
     type: Literal["io.kestra.plugin.scripts.groovy.Script"]
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a script in Groovy again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.groovy.ScriptTrigger
+interval: PT1M
+exitCondition: "waiting=[1-9]"
+script: |
+  def waiting = new URL("https://example.com/waiting").text
+  println '::{"outputs":{"waiting":' + waiting.trim() + '}}::'
+""",
+    )
+    tells_when_failed: ClassVar[bool] = True
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.groovy.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run commands in an image with Groovy again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.groovy.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - |
+    groovy -e 'System.exit(new File("/data/inbox").list() ? 3 : 0)'
+""",
+    )
+    tells_when_failed: ClassVar[bool] = True
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.groovy.CommandsTrigger"]

@@ -8,7 +8,8 @@ from pydantic import Field
 from engine.plugin import Property, TaskFailed
 from engine.tasks.property_types import Text
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask, quoted
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask, quoted
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 ENDING = re.compile(r"\.\w+")
 
@@ -55,3 +56,41 @@ script: |
 
     def command(self, file: str) -> list[str]:
         return [quoted(["jbang", *(["--quiet"] if self.quiet else []), file])]
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a script in Java by JBang again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.jbang.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  class Look {
+      public static void main(String[] given) {
+          System.exit(java.time.LocalTime.now().getHour() == 9 ? 3 : 0);
+      }
+  }
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.jbang.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run commands in an image with Java by JBang again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.jbang.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - jbang --quiet check@example
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.jbang.CommandsTrigger"]

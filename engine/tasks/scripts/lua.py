@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 
 class Commands(CommandsTask):
@@ -38,3 +39,38 @@ script: |
     program: ClassVar[tuple[str, ...]] = ("lua",)
     suffix: ClassVar[str] = ".lua"
     type: Literal["io.kestra.plugin.scripts.lua.Script"]
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a script in Lua again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.lua.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  local file = io.open("/data/inbox/ready")
+  os.exit(file and 3 or 0)
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.lua.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run commands in an image with Lua again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.lua.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - lua -e 'os.exit(io.open("/data/inbox/ready") and 3 or 0)'
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.lua.CommandsTrigger"]

@@ -3,7 +3,8 @@
 from typing import ClassVar, Literal
 
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask
+from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 
 class Commands(CommandsTask):
@@ -38,3 +39,38 @@ script: |
     program: ClassVar[tuple[str, ...]] = ("php",)
     suffix: ClassVar[str] = ".php"
     type: Literal["io.kestra.plugin.scripts.php.Script"]
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a script in PHP again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.php.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  <?php exit(file_exists("/data/inbox/ready") ? 3 : 0);
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.php.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run commands in an image with PHP again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.php.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - |
+    php -r 'exit(file_exists("/data/inbox/ready") ? 3 : 0);'
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.php.CommandsTrigger"]

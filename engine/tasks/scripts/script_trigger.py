@@ -31,7 +31,7 @@ EXIT = re.compile(r"exit\s+(\d{1,9})", re.IGNORECASE)
 
 
 class Ran(Outputs):
-    """How a script ended that fits the condition; `vars` is what it handed on, nothing when it failed."""
+    """How a script ended that fits the condition; `vars` is what it handed on: when it failed only that of Groovy."""
 
     timestamp: str
     condition: str
@@ -55,18 +55,27 @@ class WatchTrigger(WatchFields, PollingTrigger):
 
     task: ClassVar[type[ScriptTask]]
     body: ClassVar[str]  # the property that the task does
+    fields: ClassVar[type[WatchFields]] = WatchFields
+    tells_when_failed: ClassVar[bool] = False  # what it handed on before it failed counts, too
 
     async def poll(self, context: PollContext) -> Look:
-        fields = await fields_of(self, WatchFields, context)
+        fields = await fields_of(self, self.fields, context)
+        if not fields.exit_condition.strip():
+            raise TaskFailed(
+                "`exitCondition` is empty.", fix="Write `exit 1`, or a pattern for what the script hands on."
+            )
         given = {"id": self.id, "type": self.task.type_names()[0], self.body: getattr(self, self.body)}
-        given |= {"containerImage": fields.container_image} if fields.container_image else {}
+        asked = fields.model_dump(by_alias=True, exclude_unset=True, exclude={"exit_condition", "edge"})
+        given |= {name: value for name, value in asked.items() if value}
         task = self.task.model_validate(given, context={"rendered": True, "registry": catalogue()})
         code: int | None
+        told: dict[str, Any] | None
         try:
             ended = cast(ScriptResult, await task.run(context))
             code, told = ended.exitCode, ended.vars
         except TaskFailed as error:
-            code, told = (error.outputs or {}).get("exitCode"), None
+            outputs = error.outputs or {}
+            code, told = outputs.get("exitCode"), outputs.get("vars") if self.tells_when_failed else None
             if code is None:  # it did not even run
                 raise
         fits = await in_own_thread(lambda: is_met(fields.exit_condition, code, told))
@@ -96,7 +105,7 @@ def is_met(condition: str, code: int | None, told: Mapping[str, Any] | None) -> 
     wanted = condition.strip()
     if found := EXIT.fullmatch(wanted):
         return code == int(found[1])
-    if not wanted or not told:
+    if not told:
         return False
     try:
         text = java_text(told)
