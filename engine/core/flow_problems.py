@@ -368,13 +368,12 @@ def _neighbour(written: Mapping[str, Any], cls: type[BaseModel] | None, registry
     if cls is None or not issubclass(cls, Task) or not cls.type_names() or written.keys() >= _needed(cls):
         return ""
     package = cls.type_names()[0].rpartition(".")[0]
+    fit = set()
     for name in registry.names():
         other = registry.find(name) if name.rpartition(".")[0] == package else None
-        if other is None or not issubclass(other, Task):
-            continue
-        if _needed(other) <= written.keys() <= set(properties(other)):
-            return other.type_names()[0]
-    return ""
+        if other is not None and issubclass(other, Task) and _needed(other) <= written.keys() <= set(properties(other)):
+            fit.add(other.type_names()[0])
+    return fit.pop() if len(fit) == 1 else ""  # of several, as for `tasks` alone, none is meant more than the others
 
 
 def _needed(cls: type[BaseModel]) -> set[str]:

@@ -153,8 +153,8 @@ def _widened(schema: Schema) -> Schema:
             }
     if wide.get("format") in LOOSER:
         del wide["format"]
-    elif wide.get("type") == "string" and PARTICULAR.isdisjoint(wide):
-        wide["type"] = TEXT
+    elif wide.get("type") == "string" and (PARTICULAR.isdisjoint(wide) or wide.get("format") == "duration"):
+        wide["type"] = TEXT  # a number is a duration, too: of seconds
     elif wide.get("type") in SCALARS and "enum" not in wide and "const" not in wide:
         wide |= {"type": [wide["type"], "string"], "pattern": QUOTED[wide["type"]]}
     return wide

@@ -607,6 +607,19 @@ tasks:
     assert "quotes" not in found.suggestion
 
 
+def test_tasks_below_a_task_that_runs_another_flow_are_unknown_and_what_it_needs_is_missing():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: each, type: io.kestra.plugin.core.flow.ForEachItem, tasks: []}
+"""
+    found = {(one.message, one.suggestion) for one in check(text, catalogue())}
+    assert found == {
+        ("Unknown property `tasks`.", ""),
+        *((f"`{name}` is missing.", "") for name in ("items", "namespace", "flowId")),
+    }
+
+
 COMMANDS = """id: f
 namespace: a.b
 inputs:

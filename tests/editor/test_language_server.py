@@ -121,7 +121,9 @@ tasks:
     type: io.kestra.plugin.core.log.Log
     message: x
     allowFailure: "true"
-    retry: {type: constant, interval: PT1S, maxAttempts: "3"}
+    timeout: 90
+    retry: {type: constant, interval: 1.5, maxAttempts: "3"}
+  - {id: ask, type: io.kestra.plugin.nats.Request, url: "nats://h", subject: a, from: {data: x}, requestTimeout: 2000}
 labels:
 triggers:
   - id: window
