@@ -202,6 +202,15 @@ class QueriesTask(SqlFields, DatabaseTask):
 
     transaction: Property[bool] = True
 
+    @classmethod
+    async def rows(
+        cls, context: RunContext, sql: str, parameters: dict[str, Any] | None = None, **connected: Any
+    ) -> list[list[dict[str, Any]]]:
+        """The rows of each statement that gives any, for a task of another kind; `connected` is where, and as whom."""
+        given = {"id": "queries", "type": cls.type_names()[0], "fetchType": "FETCH", **connected}
+        task = cls.model_validate({**given, "sql": sql, "parameters": parameters}, context={"rendered": True})
+        return [one.rows or [] for one in (await task.run(context)).outputs]
+
     async def run(self, context: RunContext) -> AllFetched:
         database = await self.database(context, autocommit=not self.transaction)
         return AllFetched(outputs=await self.all_fetched(context, database))

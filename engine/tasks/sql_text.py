@@ -15,7 +15,17 @@ _REST = (
 )
 _TOKENS = re.compile(r"[eE](?:'(?:[^'\\]|''|\\.)*')|" + _QUOTED + _REST, re.DOTALL)
 _BACKSLASH_TOKENS = re.compile(_ESCAPED + _REST, re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _COMMENTS = re.compile(r"\s+|--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+
+
+def plain_name(text: str, of: str, *, dotted: bool = False) -> str:
+    """A name as it may stand in a statement without quotes, `dotted` with that of what holds it; TaskFailed when the
+    property `of` holds none."""
+    names = text.split(".", 1) if dotted else [text]
+    if not all(map(_NAME.fullmatch, names)):
+        raise TaskFailed(f"`{of}` {text!r} is no name of a table or column.", fix="Letters, digits and `_`.")
+    return text
 
 
 def statements(text: str, *, backslashes: bool = False) -> list[str]:

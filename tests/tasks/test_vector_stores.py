@@ -328,8 +328,8 @@ async def test_what_vector_stores_answer_may_be_odd(make_context, odd):
         context = make_context({"providers": {"pinecone": {"base_url": server.url}}})
         pinecone = {"apiKey": "s3cret", "cloud": "AWS", "region": "us-east-1", "index": "handbook"}
         elastic = {"connection": {"hosts": [server.url]}, "indexName": "handbook"}
-        where = {"scheme": "http", "host": "127.0.0.1", "port": urlsplit(server.url).port, "apiKey": "s3cret"}
-        weaviate = store(type=f"{AI}.embeddings.Weaviate", **where, objectClass="Handbook")
+        where = {"host": "127.0.0.1", "port": urlsplit(server.url).port, "apiKey": "s3cret"}
+        weaviate = store(type=f"{AI}.embeddings.Weaviate", scheme="http", **where, objectClass="Handbook")
         with pytest.raises(TaskFailed, match="Weaviate does not say what it kept"):
             await weaviate.add(context, SEGMENTS, drop=False)
         if odd == [1]:
@@ -341,3 +341,12 @@ async def test_what_vector_stores_answer_may_be_odd(make_context, odd):
             await store(type=f"{AI}.embeddings.Milvus", uri=server.url).add(context, SEGMENTS, drop=False)
         with pytest.raises(TaskFailed, match=r"Elasticsearch answered without `hits\.hits`"):
             await store(type=f"{AI}.embeddings.Elasticsearch", **elastic).nearest(context, [1.0], 1, 0.0)
+        qdrant = store(type=f"{AI}.embeddings.Qdrant", **where, collectionName="handbook")
+        chroma = store(type=f"{AI}.embeddings.Chroma", baseUrl=server.url, collectionName="handbook")
+        with pytest.raises(TaskFailed, match=r"Qdrant answered without `result\.exists`"):
+            await qdrant.add(context, SEGMENTS, drop=False)
+        with pytest.raises(TaskFailed, match=r"Qdrant answered without `result\.points`"):
+            await qdrant.nearest(context, [1.0], 1, 0.0)
+        for asked in (chroma.add(context, SEGMENTS, drop=True), chroma.nearest(context, [1.0], 1, 0.0)):
+            with pytest.raises(TaskFailed, match="Chroma answered without `id`"):
+                await asked

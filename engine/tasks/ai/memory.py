@@ -11,14 +11,13 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from engine.errors import NotFound
-from engine.plugin import Property, RunContext, TaskFailed, Typed
+from engine.plugin import Property, RunContext, Typed
 from engine.tasks.ai.conversation import Turn, correlation_of
-from engine.tasks.fetched_rows import Fetched
 from engine.tasks.jdbc import postgresql
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.redis_task import RedisConnected
+from engine.tasks.sql_text import plain_name
 
-TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
 NOW = "(now() AT TIME ZONE 'UTC')"
 CREATE = (
     "CREATE TABLE IF NOT EXISTS {} "
@@ -162,8 +161,8 @@ memoryId: "support-{{ inputs.user }}"
 
     async def load(self, context: RunContext, key: str) -> Any:
         sql = f"SELECT memory_json FROM {self._table} WHERE memory_id = :id AND (expires_at IS NULL OR expires_at > {NOW})"  # noqa: S608, E501 - the table's name is checked
-        found = (await self._run(context, sql, {"id": key})).row
-        return parsed(found["memory_json"]) if found else None
+        found = await self._run(context, sql, {"id": key})
+        return parsed(found[0]["memory_json"]) if found else None
 
     async def save(self, context: RunContext, key: str, kept: list[dict[str, str]]) -> None:
         if not kept:
@@ -179,18 +178,13 @@ memoryId: "support-{{ inputs.user }}"
 
     @property
     def _table(self) -> str:
-        if not TABLE.fullmatch(self.table_name):
-            raise TaskFailed(f"`tableName` {self.table_name!r} is no name of a table.", fix="Letters, digits and `_`.")
-        return self.table_name
+        return plain_name(self.table_name, "tableName", dotted=True)
 
-    async def _run(self, context: RunContext, sql: str, parameters: dict[str, Any]) -> Fetched:
+    async def _run(self, context: RunContext, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         url = f"jdbc:postgresql://{quote(self.host, safe=':[]')}:{self.port}/{self.database}"
-        call = {"id": "memory", "type": postgresql.Query.type_names()[0], "url": url}
-        call |= {"username": self.user, "password": self.password}
-        asked = {"sql": sql, "parameters": parameters, "fetchType": "FETCH_ONE"}
-        for one in ({"sql": CREATE.format(self._table)}, asked):
-            found = await postgresql.Query.model_validate({**call, **one}, context={"rendered": True}).run(context)
-        return found
+        who = {"url": url, "username": self.user, "password": self.password}
+        found = await postgresql.Queries.rows(context, f"{CREATE.format(self._table)};\n{sql}", parameters, **who)
+        return [row for rows in found for row in rows]
 
 
 def parsed(text: str | None) -> Any:

@@ -13,7 +13,7 @@ from engine.tasks.ai.model_service import provider_of
 from engine.tasks.ai.retriever import Retriever
 from engine.tasks.jdbc import mysql, postgresql
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.sql_task import AllFetched, QueriesTask
+from engine.tasks.sql_task import QueriesTask
 from engine.tasks.sql_text import statements
 
 KINDS: dict[str, type[QueriesTask]] = {"POSTGRESQL": postgresql.Queries, "MYSQL": mysql.Queries}
@@ -69,18 +69,15 @@ provider:
         if len(statements(sql)) != 1 or not READS.match(sql):
             raise TaskFailed(f"The model wrote no single SELECT: {sql[:200]!r}.", fix="Ask in other words.")
         context.log(f"Asking the database: {sql}", "DEBUG")
-        found = (await self._run(context, f"{READ_ONLY[self.database_type]};\n{sql}")).outputs[-1]
-        rows = (found.rows or [])[:MOST]
+        rows = (await self._run(context, f"{READ_ONLY[self.database_type]};\n{sql}"))[-1][:MOST]
         return [f"Result of executing {sql!r}:\n" + "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)]
 
     async def _tables(self, context: RunContext) -> str:
         found: dict[str, list[str]] = {}
-        for row in (await self._run(context, COLUMNS)).outputs[0].rows or []:
+        for row in (await self._run(context, COLUMNS))[0]:
             found.setdefault(f"{row['place']}.{row['name']}", []).append(f"{row['col']} {row['kind']}")
         return "\n".join(f"{name} ({', '.join(columns)})" for name, columns in found.items())
 
-    async def _run(self, context: RunContext, sql: str) -> AllFetched:
-        kind = KINDS[self.database_type]
-        call: dict[str, Any] = {"id": "retriever", "type": kind.type_names()[0], "url": self.jdbc_url, "sql": sql}
-        call |= {"username": self.username, "password": self.password, "fetchType": "FETCH"}
-        return await kind.model_validate(call, context={"rendered": True}).run(context)
+    async def _run(self, context: RunContext, sql: str) -> list[list[dict[str, Any]]]:
+        who: dict[str, Any] = {"url": self.jdbc_url, "username": self.username, "password": self.password}
+        return await KINDS[self.database_type].rows(context, sql, **who)
