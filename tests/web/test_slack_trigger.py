@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from engine.runtime import Engine
+from engine.runtime.execution_json import execution_json
 from engine.settings import Settings
 from tests.shared import ROOT
 from tests.wire.slack_requests import FORM, JSON, SIGNING_SECRET, event, pressed, signed, slash
@@ -55,11 +56,45 @@ async def test_an_event_starts_one_execution_however_often_it_comes(parley, send
     seen = run.origin.variables
     assert seen["body"] == {"type": "app_mention", "text": "<@U0BOT> deploy", "user": "U1", "channel": "C1"}
     assert "x-slack-signature" in seen["headers"]
-    assert "xoxb-of-the-flow" not in json.dumps(seen)
+    assert seen["token"] == "xoxb-of-the-flow"
     done = await parley.engine.wait(run.id, timeout=20)
     assert [task.outputs["value"] for task in done.task_runs.values()] == ["<@U0BOT> deploy"]
     await send(event("Ev2", type="app_mention", text="again"))
     assert len(await runs(parley)) == 2
+
+
+ANSWERS = f"""
+id: answers
+namespace: web.tests
+tasks:
+  - id: tell
+    type: io.kestra.plugin.core.log.Log
+    message: "{{{{ trigger.token | length }}}} of {{{{ trigger.token }}}}"
+triggers:
+  - id: said
+    type: io.kestra.plugin.slack.app.core.Trigger
+    signingSecret: {SIGNING_SECRET}
+    botToken: "{{{{ secret('SLACK_APP') }}}}"
+"""
+
+
+async def test_tasks_have_the_app_s_token_and_nobody_reads_it(parley, tmp_path, monkeypatch):
+    """As in Kestra, where `trigger.token` is encrypted: a task may answer with it."""
+    monkeypatch.setenv("PARLEY_SECRET_SLACK_APP", "xoxb-of-the-app")
+    await parley.engine.deploy(ANSWERS)
+    where = f"{parley.url}/api/v1/executions/webhook/web.tests/answers/said"
+    body = event("Ev1", type="app_mention", text="hi")
+    async with httpx.AsyncClient() as client:
+        assert (await client.post(where, content=body, headers=signed(body, JSON))).status_code == 200
+    (run,) = [one for one in await parley.engine.executions() if one.flow_id == "answers"]
+    done = await parley.engine.wait(run.id, timeout=20)
+    assert [line.message for line in await parley.engine.logs(run.id) if " of " in line.message] == [
+        "15 of **masked*******"
+    ]
+    assert done.origin.variables["token"] == "xoxb-of-the-app"
+    shown = execution_json(done, parley.engine.masker.mask)
+    assert shown["trigger"]["variables"]["token"] == "**masked*******"
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"xoxb-of-the-app" in file.read_bytes()]
 
 
 async def test_what_is_not_signed_is_refused(parley, send):
@@ -94,6 +129,7 @@ async def test_commands_and_buttons(parley, send):
     assert (by_trigger["mentioned"]["command"], by_trigger["mentioned"]["user_id"]) == ("/deploy", "U1")
     assert by_trigger["pressed"]["actions"] == [{"action_id": "go"}]
     assert not any("token" in body for body in by_trigger.values())
+    assert [run.origin.id for run in await runs(parley) if "token" in run.origin.variables] == ["mentioned"]
 
 
 async def test_a_kill_loses_no_event_and_counts_none_twice(tmp_path):

@@ -28,6 +28,12 @@ class Trigger(RequestTrigger):
         signingSecret: "{{ secret('SLACK_SIGNING_SECRET') }}"
         when: "{{ trigger.body.type == 'app_mention' }}"
         """,
+        """
+        id: commanded
+        type: io.kestra.plugin.slack.app.core.Trigger
+        signingSecret: "{{ secret('SLACK_SIGNING_SECRET') }}"
+        botToken: "{{ secret('SLACK_BOT_TOKEN') }}"
+        """,
     )
     type: Literal["io.kestra.plugin.slack.app.core.Trigger", "io.kestra.plugin.slack.app.Trigger"]
     credentials: ClassVar[tuple[str, ...]] = ("signing_secret", "bot_token")
@@ -42,7 +48,7 @@ class Trigger(RequestTrigger):
         description="The app's signing secret: a request that is not signed with it is refused."
     )
     bot_token: Property[OptionalText] = Field(
-        default=None, description="Taken for flows that have it; executions do not see it. Tasks name their own token."
+        default=None, description="The app's bot token: tasks have it as `trigger.token`, and nobody reads it."
     )
 
     @model_validator(mode="before")
@@ -67,7 +73,8 @@ class Trigger(RequestTrigger):
         else:
             body, key = said, said.get("trigger_id")
         told = {name: value for name, value in body.items() if name != "token"}
-        return Heard(arrived.variables(told), None if key is None else f"slack:{key}")
+        token = {"token": credentials["bot_token"]} if credentials.get("bot_token") else {}
+        return Heard({**arrived.variables(told), **token}, None if key is None else f"slack:{key}")
 
 
 def is_signed(arrived: Arrived, secret: str, now: datetime) -> bool:
