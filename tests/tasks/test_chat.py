@@ -1,5 +1,7 @@
 """Slack and Discord: webhooks, execution summaries, the bot's own connection."""
 
+import json
+
 import httpx
 import pytest
 
@@ -108,6 +110,24 @@ async def test_slack_execution(make_context, slack_webhook):
     fields = {field["title"]: field["value"] for field in message["attachments"][0]["fields"]}
     assert (fields["Customer"], fields["Final task ID"]) == ("ACME", "the_task")
     assert message["attachments"][0]["color"] == "danger"
+
+
+async def test_a_summary_is_posted_whatever_else_a_slack_execution_says(context, slack_webhook):
+    """Kestra makes the payload from its template, and lets nothing else take its place."""
+    fields = {"Rows": 3, "Fresh": True, "Owner": None, "Where": {"zone": "eu"}, "Names": ["a", "ü"]}
+    await context.run(
+        type=f"{SLACK}.SlackExecution",
+        url=slack_webhook.url,
+        messageText="instead",
+        templateUri="other.peb",
+        customFields=fields,
+    )
+    (message,) = slack_webhook.messages
+    assert "[company.ai] a_flow" in message["text"]
+    assert "instead" not in json.dumps(message)
+    told = {field["title"]: field["value"] for field in message["attachments"][0]["fields"]}
+    assert (told["Rows"], told["Fresh"], told["Where"], told["Names"]) == ("3", "true", '{"zone": "eu"}', '["a", "ü"]')
+    assert "Owner" not in told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask,
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Message, find_images, json_object, payload_object, post, shortened
 from engine.tasks.execution_facts import FINISHED, ExecutionFacts, facts
+from engine.tasks.given_rows import text_of
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
@@ -71,11 +72,12 @@ customFields:
     ]
     url: Property[Text]
     payload: Annotated[Any, Instead("")] = None
-    message_text: Property[OptionalText] = None
+    message_text: Annotated[Any, Instead("customMessage")] = None
     options: Property[HttpOptions | None] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_uri: Annotated[Any, Instead("")] = None
     template_render_map: Any = None
     channel: Property[OptionalText] = None
     username: Property[OptionalText] = None
@@ -83,11 +85,8 @@ customFields:
     icon_emoji: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> None:
-        if self.message_text:
-            body = message_body(None, self.message_text)
-        else:
-            about = facts(await context.execution_map(self.execution_id))
-            body = execution_body(about, self.custom_message or "", self.custom_fields or {})
+        about = facts(await context.execution_map(self.execution_id))
+        body = execution_body(about, self.custom_message or "", self.custom_fields or {})
         extra = {
             "channel": self.channel,
             "username": self.username,
@@ -141,7 +140,7 @@ def execution_body(about: ExecutionFacts, message: str, fields: Mapping[str, Any
         "Flow ID": about.flow_id,
         "Execution ID": about.id,
         "Execution Status": about.state,
-        **{str(key): str(value) for key, value in fields.items()},
+        **{str(key): text_of(value) for key, value in fields.items() if value is not None},
         "Final task ID": about.last_task,
     }
     attachment: dict[str, Any] = {
