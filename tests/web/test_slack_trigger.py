@@ -75,6 +75,7 @@ triggers:
     type: io.kestra.plugin.slack.app.core.Trigger
     signingSecret: {SIGNING_SECRET}
     botToken: "{{{{ secret('SLACK_APP') }}}}"
+    fetchType: FETCH
 """
 
 

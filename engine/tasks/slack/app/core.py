@@ -47,6 +47,7 @@ class Trigger(RequestTrigger):
     signing_secret: Property[Text] = Field(
         description="The app's signing secret: a request that is not signed with it is refused."
     )
+    fetch_type: Literal["FETCH"] = Field(default="FETCH", description="What Slack says is read into `trigger.body`.")
     bot_token: Property[OptionalText] = Field(
         default=None, description="The app's bot token: tasks have it as `trigger.token`, and nobody reads it."
     )
