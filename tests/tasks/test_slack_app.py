@@ -283,6 +283,49 @@ async def test_slack_s_own_reasons_are_told(app):
     assert (level, "truncated" in line) == ("WARN", True)
 
 
+WHERE = {"channel": "C1", "timestamp": "1.2"}
+READ = {
+    "chats.Post": {"channel": "C1", "messageText": "x"},
+    "chats.PostEphemeral": {"channel": "C1", "messageText": "x", "user": "U1"},
+    "chats.Update": {**WHERE, "messageText": "x"},
+    "chats.Schedule": {"channel": "C1", "messageText": "x", "postAt": 1796115300},
+    "chats.Delete": WHERE,
+    "reactions.Get": WHERE,
+    "conversations.Create": {"name": "x"},
+    "conversations.Open": {"users": ["U1"]},
+    "conversations.Info": {"channel": "C1"},
+    "conversations.List": {},
+    "conversations.Members": {"channel": "C1"},
+    "conversations.History": {"channel": "C1"},
+    "conversations.Invite": {"channel": "C1", "users": ["U1"]},
+    "conversations.Join": {"channel": "C1"},
+    "conversations.Rename": {"channel": "C1", "name": "x"},
+    "conversations.SetTopic": {"channel": "C1", "topic": "x"},
+    "users.Info": {"user": "U1"},
+    "users.LookupByEmail": {"email": "x"},
+    "users.List": {},
+    "users.GetPresence": {"user": "U1"},
+    "users.ProfileGet": {},
+    "users.Conversations": {},
+    "canvases.Create": {"title": "x", "documentContent": {"type": "markdown", "markdown": "x"}},
+    "canvases.SectionsLookup": {"canvasId": "F1", "criteria": {"containsText": "x"}},
+    "files.Info": {"fileId": "F1"},
+}
+PARTS = "channel channels members messages message user profile ts message_ts canvas_id file post_at"
+ODD = [dict.fromkeys([*PARTS.split(), "sections", "presence"], odd) for odd in (None, 5, "x", [5], {"id": []})]
+
+
+@pytest.mark.parametrize("kind", READ)
+async def test_no_odd_answer_ends_in_a_traceback(app, monkeypatch, kind):
+    for odd in ({}, *ODD):
+        said = {"ok": True, "scheduled_message_id": "Q1", **odd}
+        monkeypatch.setattr(app.slack, "answer", lambda method, given, said=said: said)
+        try:
+            await app(kind, **READ[kind])
+        except TaskFailed as error:
+            assert error.message.startswith("Slack's answer to ")  # noqa: PT017  some take what others do not
+
+
 async def test_a_refusal_names_the_scope_that_is_missing(app, monkeypatch):
     def closed(body):
         raise slack_methods.Refused("missing_scope")

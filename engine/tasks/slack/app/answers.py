@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from engine.plugin import Outputs
+from engine.plugin import Outputs, TaskFailed
 
 
 def _moment(seconds: Any) -> str | None:
@@ -26,9 +26,21 @@ class Said(Outputs):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=True)
 
     @classmethod
-    def row(cls, said: Mapping[str, Any]) -> dict[str, Any]:
-        """One entry of a list, as a row."""
-        return cls.model_validate(said).model_dump(by_alias=True)
+    def of(cls, said: Any, method: str) -> Self:
+        """What Slack says in its answer to a method; TaskFailed when that is nothing of the kind."""
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise TaskFailed(
+                f"Slack's answer to {method} can't be read: {f'`{where}`: ' if where else ''}{first['msg']}."
+            ) from error
+
+    @classmethod
+    def row(cls, said: Any, method: str) -> dict[str, Any]:
+        """One entry of a list, as a row; TaskFailed."""
+        return cls.of(said, method).model_dump(by_alias=True)
 
 
 class Topic(Said):
@@ -230,8 +242,11 @@ class ChannelMessage(Said):
     item_type: str | None = None
     is_no_notifications: Flag = Field(default=False, validation_alias="no_notifications")
 
+    @model_validator(mode="before")
     @classmethod
-    def row(cls, said: Mapping[str, Any]) -> dict[str, Any]:
-        """A message as a row; its blocks and attachments are its `payload`."""
+    def _payload_together(cls, said: Any) -> Any:
+        """A message's blocks and attachments are its `payload`."""
+        if not isinstance(said, Mapping):
+            return said
         payload = {key: said[key] for key in ("blocks", "attachments") if said.get(key)}
-        return super().row({**said, "payload": payload or None})
+        return {**said, "payload": payload or None}

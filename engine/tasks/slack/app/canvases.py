@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_snake
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.property_types import JsonList, JsonMap, Text, TextList
+from engine.tasks.slack.app.answers import Said
 from engine.tasks.slack.app.web_api import SlackTask
 
 OPERATIONS = ("insert_after", "insert_before", "insert_at_start", "insert_at_end", "replace", "delete", "rename")
@@ -18,7 +19,7 @@ class Canvas(Outputs):
     canvasId: str  # noqa: N815 - appears as written
 
 
-class Sections(Outputs):
+class Sections(Said):
     """The sections that were found; an edit names one by its `id`."""
 
     sections: list[dict[str, Any]]
@@ -52,7 +53,7 @@ documentContent:
 
     async def run(self, context: RunContext) -> Canvas:
         given = {"title": self.title, "document_content": as_slack(self.document_content)}
-        return Canvas(canvasId=str((await self.call(context, "canvases.create", given))["canvas_id"]))
+        return Canvas(canvasId=await self.named(context, "canvases.create", given, "canvas_id"))
 
 
 class Edit(CanvasTask):
@@ -156,7 +157,7 @@ criteria:
 
     async def run(self, context: RunContext) -> Sections:
         given = {"canvas_id": self.canvas_id, "criteria": as_slack(self.criteria)}
-        return Sections(sections=(await self.call(context, "canvases.sections.lookup", given)).get("sections") or [])
+        return await self.read(context, Sections.of, "canvases.sections.lookup", given)
 
 
 def as_slack(value: Any) -> Any:

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 from engine.plugin import ChatPost, JsonText, Outputs, Property, RunContext, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
+from engine.tasks.slack.app.web_api import SlackTask, as_timestamp, name_in
 from engine.tasks.slack.notifications import message_body
 
 
@@ -88,7 +88,7 @@ messageText: "{{ inputs.version }} is out."
                 nonce=context.task_run_id,
             )
             return Posted(timestamp=await context.chat.post(post))
-        return Posted(timestamp=str((await self.call(context, "chat.postMessage", body))["ts"]))
+        return Posted(timestamp=await self.named(context, "chat.postMessage", body, "ts"))
 
 
 class PostEphemeral(MessageTask):
@@ -113,7 +113,7 @@ messageText: Only you see this.
             body["user"] = self.user
         if not body.get("user"):
             raise TaskFailed("Nobody is named who sees the message.", fix="Give `user`.")
-        return Posted(timestamp=str((await self.call(context, "chat.postEphemeral", body))["message_ts"]))
+        return Posted(timestamp=await self.named(context, "chat.postEphemeral", body, "message_ts"))
 
 
 class Update(MessageTask):
@@ -145,7 +145,7 @@ payload: |
             body["ts"] = named  # a payload that was copied from another message has the other's
         if not body.get("ts"):
             raise TaskFailed("No message is named.", fix="Give `timestamp`: what the task that posted it gave.")
-        return Posted(timestamp=str((await self.call(context, "chat.update", body))["ts"]))
+        return Posted(timestamp=await self.named(context, "chat.update", body, "ts"))
 
 
 class Schedule(MessageTask):
@@ -167,7 +167,9 @@ postAt: "2026-12-01T08:55:00Z"
     async def run(self, context: RunContext) -> Scheduled:
         at = int(float(as_timestamp(self.post_at, "postAt") or 0))
         said = await self.call(context, "chat.scheduleMessage", {**self.body(context), "post_at": at})
-        return Scheduled(messageId=str(said["scheduled_message_id"]), postAt=int(said.get("post_at") or at))
+        id_ = name_in(said, "scheduled_message_id", "chat.scheduleMessage")
+        told = str(said.get("post_at", ""))
+        return Scheduled(messageId=id_, postAt=int(told) if told.isdecimal() else at)
 
 
 class DeleteScheduled(SlackTask):
@@ -209,7 +211,7 @@ timestamp: "{{ outputs.post.timestamp }}"
 
     async def run(self, context: RunContext) -> Posted:
         given = {"channel": self.channel, "ts": as_timestamp(self.timestamp)}
-        return Posted(timestamp=str((await self.call(context, "chat.delete", given))["ts"]))
+        return Posted(timestamp=await self.named(context, "chat.delete", given, "ts"))
 
 
 class StartStream(SlackTask):

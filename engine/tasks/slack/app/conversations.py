@@ -1,6 +1,7 @@
 """`io.kestra.plugin.slack.app.conversations`: channels and direct conversations."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,7 +39,7 @@ isPrivate: false
 
     async def run(self, context: RunContext) -> Conversation:
         given = {"name": self.name, "is_private": self.is_private, "team_id": self.team_id}
-        return Conversation.model_validate((await self.call(context, "conversations.create", given))["channel"])
+        return await self.read(context, Conversation.of, "conversations.create", given, "channel")
 
 
 class Archive(ChannelTask):
@@ -116,7 +117,7 @@ users: [U0123456789]
             "channel": self.channel or None,
             "return_im": self.return_im,
         }
-        return Conversation.model_validate((await self.call(context, "conversations.open", given))["channel"])
+        return await self.read(context, Conversation.of, "conversations.open", given, "channel")
 
 
 class Info(ChannelTask):
@@ -135,7 +136,7 @@ channel: C0123456789
 
     async def run(self, context: RunContext) -> Conversation:
         given = {"channel": self.channel, "include_locale": self.include_locale}
-        return Conversation.model_validate((await self.call(context, "conversations.info", given))["channel"])
+        return await self.read(context, Conversation.of, "conversations.info", given, "channel")
 
 
 class List(SlackTask):
@@ -177,7 +178,7 @@ channel: C0123456789
 
     async def run(self, context: RunContext) -> Stored:
         given = {"channel": self.channel}
-        return await self.stored(context, "conversations.members", given, "members", lambda id_: {"memberId": id_})
+        return await self.stored(context, "conversations.members", given, "members", lambda id_, _: {"memberId": id_})
 
 
 class History(ChannelTask):
@@ -229,8 +230,8 @@ users: [U0123456789, U0987654321]
         fine = ("already_in_channel",) if len(self.users) == 1 else ()
         said = await self.call(context, "conversations.invite", given, fine=fine)
         if not said.get("ok"):
-            said = await self.call(context, "conversations.info", {"channel": self.channel})
-        return Conversation.model_validate(said["channel"])
+            return await self.read(context, Conversation.of, "conversations.info", {"channel": self.channel}, "channel")
+        return Conversation.of(said.get("channel"), "conversations.invite")
 
 
 class Kick(ChannelTask):
@@ -267,8 +268,7 @@ channel: C0123456789
     type: Literal["io.kestra.plugin.slack.app.conversations.Join"]
 
     async def run(self, context: RunContext) -> Conversation:
-        said = await self.call(context, "conversations.join", {"channel": self.channel})
-        return Conversation.model_validate(said["channel"])
+        return await self.read(context, Conversation.of, "conversations.join", {"channel": self.channel}, "channel")
 
 
 class Leave(ChannelTask):
@@ -304,8 +304,8 @@ name: "done-{{ inputs.number }}"
     name: Property[Text] = Field(description=NAME)
 
     async def run(self, context: RunContext) -> Conversation:
-        said = await self.call(context, "conversations.rename", {"channel": self.channel, "name": self.name})
-        return Conversation.model_validate(said["channel"])
+        given = {"channel": self.channel, "name": self.name}
+        return await self.read(context, Conversation.of, "conversations.rename", given, "channel")
 
 
 class SetTopic(ChannelTask):
@@ -325,7 +325,7 @@ topic: "On call: {{ outputs.who.realName }}"
 
     async def run(self, context: RunContext) -> Topic:
         said = await self.call(context, "conversations.setTopic", {"channel": self.channel, "topic": self.topic})
-        return Topic.model_validate((said.get("channel") or {}).get("topic") or {"value": self.topic})
+        return topic_in(said, "topic", self.topic)
 
 
 class SetPurpose(ChannelTask):
@@ -345,7 +345,14 @@ purpose: Everything about the release.
 
     async def run(self, context: RunContext) -> Topic:
         said = await self.call(context, "conversations.setPurpose", {"channel": self.channel, "purpose": self.purpose})
-        return Topic.model_validate((said.get("channel") or {}).get("purpose") or {"value": self.purpose})
+        return topic_in(said, "purpose", self.purpose)
+
+
+def topic_in(said: Mapping[str, Any], key: str, given: str) -> Topic:
+    """A channel's topic or purpose as Slack answers it; as it was given where Slack leaves it out."""
+    channel = said.get("channel")
+    found = channel.get(key) if isinstance(channel, Mapping) else None
+    return Topic.of(found or {"value": given}, f"conversations.set{key.capitalize()}")
 
 
 def kinds(names: list[str]) -> str:

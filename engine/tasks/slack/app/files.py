@@ -1,7 +1,7 @@
 """`io.kestra.plugin.slack.app.files`: files at Slack."""
 
 import asyncio
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.slack.app.answers import File, Said
-from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
+from engine.tasks.slack.app.web_api import SlackTask, as_timestamp, name_in
 
 
 class Uploaded(Said):
@@ -61,7 +61,8 @@ title: Report
             "snippet_type": self.snippet_type or None,
         }
         slot = await self.call(context, "files.getUploadURLExternal", about)
-        answer = await send(context, "POST", str(slot["upload_url"]), content=content)
+        address, id_ = (name_in(slot, key, "files.getUploadURLExternal") for key in ("upload_url", "file_id"))
+        answer = await send(context, "POST", address, content=content)
         if answer.code >= 400:
             raise TaskFailed(f"Slack did not take the file: {answer.code}.")
         places = [*(self.channels or []), *([self.channel] if self.channel else [])]
@@ -70,14 +71,16 @@ title: Report
             context,
             "files.completeUploadExternal",
             {
-                "files": [{"id": slot["file_id"], "title": self.title or name}],
+                "files": [{"id": id_, "title": self.title or name}],
                 **where,
                 "initial_comment": self.initial_comment or None,
                 "thread_ts": as_timestamp(self.timestamp),
             },
         )
-        found: dict[str, Any] = next(iter(done.get("files") or []), {})
-        return Uploaded.model_validate({"name": name, "title": self.title or name, "id": slot["file_id"], **found})
+        files = done.get("files")
+        found = files[0] if isinstance(files, list) and files and isinstance(files[0], dict) else {}
+        known = {"name": name, "title": self.title or name, "id": id_}
+        return Uploaded.of({**known, **found}, "files.completeUploadExternal")
 
 
 class FileTask(SlackTask):
@@ -100,7 +103,7 @@ fileId: "{{ outputs.share.id }}"
     type: Literal["io.kestra.plugin.slack.app.files.Info"]
 
     async def run(self, context: RunContext) -> File:
-        return File.model_validate((await self.call(context, "files.info", {"file": self.file_id}))["file"])
+        return await self.read(context, File.of, "files.info", {"file": self.file_id}, "file")
 
 
 class Delete(FileTask):

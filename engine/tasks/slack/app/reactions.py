@@ -1,13 +1,13 @@
 """`io.kestra.plugin.slack.app.reactions`: emoji on messages."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.slack.app.answers import Reaction
+from engine.tasks.slack.app.answers import Reaction, Said
 from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
 
 
@@ -70,6 +70,12 @@ name: eyes
         await self.react(context, "reactions.remove", "no_reaction")
 
 
+class Reacted(Said):
+    """What people may react to."""
+
+    reactions: list[Any] | None = None
+
+
 class Reactions(Outputs):
     """A file with a row an emoji."""
 
@@ -106,7 +112,7 @@ timestamp: "{{ outputs.post.timestamp }}"
             "full": True,
         }
         said = await self.call(context, "reactions.get", about)
-        item = said.get("message") or said.get("comment") or said.get("file") or {}
-        found = [Reaction.row(one) for one in item.get("reactions") or []]
+        item = said.get("message") or said.get("comment") or said.get("file")
+        found = [Reaction.row(one, "reactions.get") for one in Reacted.of(item or {}, "reactions.get").reactions or []]
         context.metric("records", len(found))
         return Reactions(uri=await filed(context, found, "reactions.jsonl"))

@@ -30,7 +30,7 @@ user: U0123456789
 
     async def run(self, context: RunContext) -> User:
         given = {"user": self.user, "include_locale": self.include_locale}
-        return User.model_validate((await self.call(context, "users.info", given))["user"])
+        return await self.read(context, User.of, "users.info", given, "user")
 
 
 class LookupByEmail(SlackTask):
@@ -48,7 +48,7 @@ email: "{{ inputs.owner }}"
     email: Property[Text] = Field(description="As it stands in the workspace.")
 
     async def run(self, context: RunContext) -> User:
-        return User.model_validate((await self.call(context, "users.lookupByEmail", {"email": self.email}))["user"])
+        return await self.read(context, User.of, "users.lookupByEmail", {"email": self.email}, "user")
 
 
 class List(SlackTask):
@@ -86,7 +86,7 @@ user: U0123456789
     user: Property[Text] = Field(description=USER)
 
     async def run(self, context: RunContext) -> Presence:
-        return Presence.model_validate(await self.call(context, "users.getPresence", {"user": self.user}))
+        return await self.read(context, Presence.of, "users.getPresence", {"user": self.user})
 
 
 class ProfileGet(SlackTask):
@@ -106,7 +106,7 @@ user: U0123456789
 
     async def run(self, context: RunContext) -> Profile:
         given = {"user": self.user, "include_labels": self.include_labels}
-        return Profile.model_validate((await self.call(context, "users.profile.get", given))["profile"])
+        return await self.read(context, Profile.of, "users.profile.get", given, "profile")
 
 
 class Conversations(SlackTask):

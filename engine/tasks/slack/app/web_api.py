@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -13,7 +13,9 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import OptionalText, moment_from_text
 from engine.tasks.rows import lines_of
+from engine.tasks.slack.app.answers import Said
 
+S = TypeVar("S", bound=Said)
 BASE_URL = "https://slack.com/api"
 PAGE = 200  # entries a page, as Slack recommends
 HINTS = {
@@ -82,6 +84,22 @@ class SlackTask(RunnableTask):
             context.log(f"Slack says to {method}: {warning}", "WARN")
         return found
 
+    async def read(
+        self,
+        context: RunContext,
+        taken: Callable[[Any, str], S],
+        method: str,
+        given: Mapping[str, Any],
+        key: str | None = None,
+    ) -> S:
+        """What Slack says under one key of its answer to a method, without a key in all of it; TaskFailed."""
+        said = await self.call(context, method, given)
+        return taken(said if key is None else said.get(key), method)
+
+    async def named(self, context: RunContext, method: str, given: Mapping[str, Any], key: str) -> str:
+        """Slack's name for what it did; TaskFailed."""
+        return name_in(await self.call(context, method, given), key, method)
+
     async def every(
         self, context: RunContext, method: str, given: Mapping[str, Any], key: str
     ) -> AsyncIterator[list[Any]]:
@@ -90,8 +108,11 @@ class SlackTask(RunnableTask):
         while cursor not in seen:
             seen.add(cursor)
             answer = await self.call(context, method, {"limit": PAGE, **given, "cursor": cursor or None})
-            yield answer.get(key) or []
-            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            found, metadata = answer.get(key) or [], answer.get("response_metadata")
+            if not isinstance(found, list):
+                raise TaskFailed(f"Slack's answer to {method} can't be read: `{key}` is no list.")
+            yield found
+            cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, Mapping) else ""
             if not cursor:
                 return
 
@@ -101,15 +122,15 @@ class SlackTask(RunnableTask):
         method: str,
         given: Mapping[str, Any],
         key: str,
-        row: Callable[[Any], Mapping[str, Any]],
+        row: Callable[[Any, str], Mapping[str, Any]],
     ) -> "Stored":
-        """Every entry of a list, as a file of rows."""
+        """Every entry of a list, as a file of what `row` makes of an entry and the method."""
         path = context.working_dir / f"{context.task_id}-{context.task_run_id}.jsonl".replace("/", "-")
         size = 0
         try:
             async for page in self.every(context, method, given, key):
                 size += len(page)
-                await asyncio.to_thread(_append, path, "".join(lines_of(row(entry) for entry in page)))
+                await asyncio.to_thread(_append, path, "".join(lines_of(row(entry, method) for entry in page)))
             uri = await context.files.put(path, f"{key}.jsonl")
         finally:
             path.unlink(missing_ok=True)
@@ -166,11 +187,18 @@ def judged(said: Mapping[str, Any], method: str, fine: tuple[str, ...] = ()) -> 
     raise TaskFailed(f"Slack refused {method}: {reason}{f' ({reasons})' if reasons else ''}", fix=fix)
 
 
+def name_in(said: Mapping[str, Any], key: str, method: str) -> str:
+    """A name of Slack's in its answer to a method; TaskFailed without one."""
+    if not isinstance(name := said.get(key), str) or not name:
+        raise TaskFailed(f"Slack's answer to {method} has no `{key}`.")
+    return name
+
+
 def told(said: Mapping[str, Any]) -> list[str]:
     """What Slack says about a call in words: `must be less than 3001 characters at /blocks/0/text/text`."""
     metadata = said.get("response_metadata")
     messages = metadata.get("messages") if isinstance(metadata, Mapping) else None
-    plain = [_LEVEL.sub("", str(message)) for message in messages or []]
+    plain = [_LEVEL.sub("", str(message)) for message in (messages if isinstance(messages, list) else [])]
     return [_POINTER.sub(r"at \1", message) for message in plain]
 
 
