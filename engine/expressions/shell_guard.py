@@ -49,14 +49,17 @@ class _Reader:
         self.line = ""  # of a here-document, so far
         self.word_start = True
         self.pending = ""  # the announcement of a here-document, so far
-        self.last = ""
+        self.last = ""  # sign that was read, "" when it means nothing together with the next one
+        self.before = ""  # sign that was read
         self.escaped = False
         self.exposed = False
 
     def read(self, text: str) -> None:
         for char in text:
+            is_plain = self.skip or (char == self.last == "$")
             self.one(char)
-            self.last = char
+            self.last = "" if is_plain else char
+            self.before = char
 
     def one(self, char: str) -> None:
         place = self.places[-1]
@@ -164,6 +167,7 @@ class _Reader:
             self.places.append(self.waiting.pop())
 
     def in_heredoc(self, place: _Place, char: str) -> None:
+        self.skip = char == "\\" and not self.skip and not place.literal
         if char != "\n":
             self.line += char
             return
@@ -175,10 +179,13 @@ class _Reader:
 
     def value(self, text: str) -> str:
         """The value, escaped for the place we are at."""
-        self.last = ""
+        if not text:
+            return ""
+        behind = self.behind(text)
+        self.last = self.before = ""
         self.word_start = False
         self.skip = False
-        found = self.escape(text)
+        found = behind + self.escape(text)
         kinds = [place.kind for place in self.places]
         # What lies inside backticks is read once more before it runs, and inside quotes its quotes count then, too.
         if "backtick" in kinds and (found != text or self.quoted()):
@@ -188,6 +195,31 @@ class _Reader:
         elif not self.quoted() and not _UNSAFE.isdisjoint(text):
             self.exposed = True
         return found
+
+    def behind(self, text: str) -> str:
+        """What keeps the author's sign right before a value from meaning something together with it."""
+        place = self.places[-1]
+        if place.kind in ("single", "comment") or place.literal or not self.quoted():
+            return ""
+        is_opening = text[0] in "({" and place.kind != "ansi"
+        # What lies inside backticks is read twice, and a sign may mean something the second time only.
+        if any(one.kind == "backtick" for one in self.places):
+            if self.before == "\\" or (self.before == "$" and is_opening):
+                self.refuse()
+            return ""
+        if self.skip:
+            return "\\"
+        if self.last == "$" and is_opening:
+            if place.kind != "double":
+                self.refuse()
+            return '""'
+        return ""
+
+    def refuse(self) -> None:
+        fail(
+            f"A value would mean something to the shell right behind the `{self.before}` before it.",
+            "Put the value into an environment variable (`env`), and name that in its place.",
+        )
 
     def quoted(self) -> bool:
         return self.places[-1].kind in ("single", "double", "ansi", "heredoc", "comment") or (

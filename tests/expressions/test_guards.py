@@ -69,6 +69,56 @@ def test_a_here_document_holds_the_value_literally(program, value):
     )
 
 
+# What stands right before the value would mean something together with it.
+BEHIND = [
+    ("""printf '[%s]' "${{ inputs.v }}" """, "$"),
+    ("""printf '[%s]' "\\{{ inputs.v }}" """, "\\"),
+    ("""printf '[%s]' "\\\\{{ inputs.v }}" """, "\\"),
+    ("""printf '[%s]' "\\${{ inputs.v }}" """, "$"),
+    ("""printf '[%s]' "${{ inputs.none }}{{ inputs.v }}" """, "$"),
+    ("""printf '[%s]' "\\$({{ inputs.v }})" """, "$("),
+    ("cat <<EOF\n[\\{{ inputs.v }}]\nEOF\n", "\\"),
+    ("cat <<EOF\n[\\${{ inputs.v }}]\nEOF\n", "$"),
+    ("cat <<'EOF'\n[\\{{ inputs.v }}]\nEOF\n", "\\"),
+    ("cat <<'EOF'\n[${{ inputs.v }}]\nEOF\n", "$"),
+]
+
+
+@pytest.mark.parametrize("program", SHELLS)
+@pytest.mark.parametrize(("template", "before"), BEHIND)
+@bounded
+@given(value=st.builds("{}{}".format, st.sampled_from("({"), NASTY) | st.just('"; id; "'))
+@example(value="(id)")
+@example(value="{HOME}")
+def test_nothing_before_a_value_opens_its_quotes(program, template, before, value):
+    after = ")" if before.endswith("(") else ""
+    command = template.replace("{{ inputs.none }}", "{{ '' }}")
+    if "EOF" in template and any(line == "EOF" for line in value.split("\n")):
+        return
+    if before == "$" and value == '"; id; "' and "<<" in template:
+        return  # there a quote is a sign like any other
+    assert shell(command, value, program).rstrip("\n") == f"[{before}{value}{after}]".rstrip("\n")
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="There is no bash.")
+def test_a_backslash_before_a_value_opens_no_quotes_of_bash():
+    assert shell("printf '[%s]' $'\\{{ inputs.v }}'", "'; id; '", "bash") == "[\\'; id; ']"
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("cat <<EOF\n${{ inputs.v }}\nEOF\n", "(id)"),
+        ('echo "${x:-${{ inputs.v }}}"', "{y:-z"),
+        ('x=`echo "\\$${{ inputs.v }}"`', "(id)"),
+        ('x=`echo "\\\\{{ inputs.v }}"`', '"; id; "'),
+    ],
+)
+def test_a_value_that_cannot_be_kept_in_its_place_is_refused(template, value):
+    with pytest.raises(ExpressionFailed, match="right behind"):
+        render(template, {"inputs": {"v": value}}, Services(), guard="shell")
+
+
 def test_a_value_that_would_end_a_here_document_is_refused():
     with pytest.raises(ExpressionFailed, match="EOF"):
         render("cat <<EOF\n{{ inputs.v }}\nEOF", {"inputs": {"v": "a\nEOF\nid"}}, Services(), guard="shell")
