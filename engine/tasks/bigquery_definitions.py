@@ -10,6 +10,16 @@ from engine.tasks.property_types import OptionalInteger, OptionalText, Text, Tex
 from engine.tasks.rest_service import present
 
 
+class Encryption(Part):
+    """With which key of Google's key service data is encrypted."""
+
+    kms_key_name: OptionalText = None
+
+    def told(self) -> dict[str, str] | None:
+        """The same in Google's JSON; None without a key."""
+        return {"kmsKeyName": self.kms_key_name} if self.kms_key_name else None
+
+
 class PolicyTags(Part):
     """Who may see a column."""
 

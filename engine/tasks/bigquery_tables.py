@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.bigquery_definitions import TableDefinition
+from engine.tasks.bigquery_definitions import Encryption, TableDefinition
 from engine.tasks.bigquery_jobs import BigQueryConnected
 from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
 from engine.tasks.rest_service import present
@@ -53,19 +53,19 @@ class WrittenTable(TableTask):
     friendly_name: Property[OptionalText] = None
     labels: Property[JsonMap | None] = None
     require_partition_filter: Property[bool | None] = None
-    encryption_configuration: Any = None
+    encryption_configuration: Property[Encryption | None] = None
     expiration_duration: Property[timedelta | None] = Field(default=None, description="The table goes then.")
 
     def written(self) -> dict[str, Any]:
         """The table in Google's JSON."""
         until = datetime.now(UTC) + self.expiration_duration if self.expiration_duration else None
-        key = (self.encryption_configuration or {}).get("kmsKeyName")
+        key = self.encryption_configuration
         return present(
             friendlyName=self.friendly_name,
             description=self.description,
             labels={name: str(scalar_to_text(value)) for name, value in self.labels.items()} if self.labels else None,
             requirePartitionFilter=self.require_partition_filter,
-            encryptionConfiguration={"kmsKeyName": key} if key else None,
+            encryptionConfiguration=key.told() if key else None,
             expirationTime=str(round(until.timestamp() * 1000)) if until else None,
             **(self.table_definition.told() if self.table_definition else {}),
         )

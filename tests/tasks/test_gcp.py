@@ -249,6 +249,33 @@ async def test_datasets(gcp, gcp_service):
     assert not (await gcp.run(**make, ifExists="SKIP")).created
     assert not (await gcp.run(**make, ifExists="UPDATE", friendlyName="Shop")).created
     assert gcp_service.datasets["shop"]["friendlyName"] == "Shop"
+    skipped = await gcp.run(**make, ifExists="SKIP")
+    assert (skipped.friendlyName, skipped.location, skipped.created) == ("Shop", "EU", False)
+    key = "projects/p/locations/eu/keyRings/r/cryptoKeys/k"
+    people = [
+        ("USER", "{{ 'ann' }}@x.test"),
+        ("GROUP", "team@x.test"),
+        ("DOMAIN", "x.test"),
+        ("IAM_MEMBER", "allUsers"),
+    ]
+    acl = [{"entity": {"type": kind, "value": who}, "role": "READER"} for kind, who in people]
+    change = {"type": f"{BIGQUERY}.UpdateDataset", **gcp.who, "name": "shop"}
+    changed = await gcp.run(
+        **change, acl=acl, defaultEncryptionConfiguration={"kmsKeyName": key}, defaultTableLifetime=3600000
+    )
+    assert changed.model_dump() == {
+        "dataset": "shop", "project": "parley", "friendlyName": "Shop", "description": None, "location": "EU",
+    }  # fmt: skip
+    kept = gcp_service.datasets["shop"]
+    assert (kept["defaultEncryptionConfiguration"], kept["defaultTableExpirationMs"]) == (
+        {"kmsKeyName": key},
+        "3600000",
+    )
+    names = ("userByEmail", "groupByEmail", "domain", "iamMember")
+    whom = ("ann@x.test", "team@x.test", "x.test", "allUsers")
+    assert kept["access"] == [{"role": "READER", name: value} for name, value in zip(names, whom, strict=True)]
+    with pytest.raises(TaskFailed, match="answered 404"):
+        await gcp.run(**{**change, "name": "other"})
 
 
 async def test_tables(gcp, gcp_service):

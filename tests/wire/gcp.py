@@ -171,9 +171,11 @@ class GcpService(GoogleService):
         return Answered(self._told(identity))
 
     def _dataset(self, request: Received, name: str) -> Answered:
+        if name not in self.datasets:
+            return _error(404, f"Not found: Dataset p:{name}")
+        if request.method == "GET":
+            return Answered(self.datasets[name])
         if request.method == "DELETE":
-            if name not in self.datasets:
-                return _error(404, f"Not found: Dataset p:{name}")
             if any(dataset == name for dataset, _ in self.tables) and "deleteContents" not in request.query:
                 return _error(400, f"Dataset p:{name} is still in use")
             self.tables = {key: table for key, table in self.tables.items() if key[0] != name}

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.bigquery_datasets import Dataset, DatasetTask, seen
 from engine.tasks.bigquery_definitions import milliseconds
 from engine.tasks.bigquery_jobs import BigQueryConnected, table_of
 from engine.tasks.bigquery_loads import Loaded, LoadFields
@@ -131,15 +132,13 @@ format: PARQUET
         return self.loaded(context, await self.job(context, {"load": load}))
 
 
-class Made(Outputs):
+class Made(Dataset):
     """The dataset, and whether it is new."""
 
-    dataset: str
-    project: str
     created: bool
 
 
-class CreateDataset(BigQueryConnected, RunnableTask):
+class CreateDataset(DatasetTask):
     """Create a dataset."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -153,37 +152,35 @@ ifExists: SKIP
 """,
     )
     type: Literal["io.kestra.plugin.gcp.bigquery.CreateDataset"]
-    name: Property[Text]
     if_exists: Property[Literal["ERROR", "UPDATE", "SKIP"]] = "ERROR"
-    default_table_lifetime: Property[OptionalInteger] = None
-    default_partition_expiration_ms: Property[OptionalInteger] = None
-    friendly_name: Property[OptionalText] = None
-    labels: Property[JsonMap | None] = None
-    acl: Any = None
-    default_encryption_configuration: Any = None
 
     async def run(self, context: RunContext) -> Made:
-        project = self.project(context)
-        given = {
-            "datasetReference": {"projectId": project, "datasetId": self.name},
-            "location": self.location,
-            "friendlyName": self.friendly_name,
-            "description": self.description,
-            "labels": self.labels,
-            "defaultTableExpirationMs": self.default_table_lifetime and str(self.default_table_lifetime),
-            "defaultPartitionExpirationMs": self.default_partition_expiration_ms
-            and str(self.default_partition_expiration_ms),
-        }
-        body = {name: value for name, value in given.items() if value is not None}
+        body = self.told(context)
         try:
-            await self.gcp(context, "POST", f"projects/{project}/datasets", json=body)
+            return Made(**seen(await self.dataset(context, "POST", body)), created=True)
         except TaskFailed as error:
             if not is_conflict(error) or self.if_exists == "ERROR":
                 raise
-            if self.if_exists == "UPDATE":
-                await self.gcp(context, "PATCH", f"projects/{project}/datasets/{self.name}", json=body)
-            return Made(dataset=self.name, project=project, created=False)
-        return Made(dataset=self.name, project=project, created=True)
+        asked = self.dataset(context, "PATCH", body) if self.if_exists == "UPDATE" else self.dataset(context, "GET")
+        return Made(**seen(await asked), created=False)
+
+
+class UpdateDataset(DatasetTask):
+    """Change a dataset: what is given."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: dataset
+type: io.kestra.plugin.gcp.bigquery.UpdateDataset
+projectId: my-project
+name: shop
+friendlyName: The shop
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.UpdateDataset"]
+
+    async def run(self, context: RunContext) -> Dataset:
+        return Dataset(**seen(await self.dataset(context, "PATCH", self.told(context))))
 
 
 class CreateTable(WrittenTable):
