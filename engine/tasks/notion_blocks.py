@@ -24,6 +24,11 @@ def markdown_of(blocks: Sequence[Block]) -> str:
     return "\n".join(line for block in blocks for line in _lines(block)).strip()
 
 
+def plain_text(text: str) -> list[Block]:
+    """Text without any marks, in pieces that Notion takes."""
+    return list(_pieces(text, {}))
+
+
 def _blocks(node: SyntaxTreeNode) -> Iterator[Block]:
     match node.type:
         case "heading":

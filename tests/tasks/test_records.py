@@ -170,6 +170,10 @@ class Notion:
             return Answered({"results": page, "has_more": begin + 2 < len(found), "next_cursor": str(begin + 2)})
         if request.path.startswith("/databases/") and request.method == "GET":
             return Answered({"properties": {"Status": {"type": "select"}, "Task": {"type": "title"}}})
+        if request.path.startswith("/databases/") and request.method == "PATCH":
+            if any(len(one["text"]["content"]) > 2000 for text in body.values() for one in text):
+                return Answered({"code": "validation_error", "message": "body failed validation"}, 400)
+            return Answered({"object": "database", "id": PAGE, "url": "https://notion.test/d", **body})
         if request.path.endswith("/query"):
             return Answered({"results": [{"id": "r1"}, {"id": "r2"}], "has_more": True, "next_cursor": "c2"})
         if request.path.endswith("/children") and request.method == "GET":
@@ -245,6 +249,19 @@ async def test_rows_come_into_a_notion_database_and_change(make_context):
         assert (done.archived, wire.last.json["properties"]) == (True, {"Done": {"checkbox": False}})
         with pytest.raises(TaskFailed, match="nothing to change"):
             await run("UpdateItem", pageId=PAGE)
+
+
+async def test_a_notion_database_gets_another_title_and_description(make_context):
+    with serving(Notion()) as wire:
+        context = make_context({"providers": {"notion": {"base_url": wire.url}}})
+        update = {"type": f"{PLUGIN}.notion.database.Update", "apiToken": "t", "databaseId": PAGE}
+        named = await context.run(**update, title="Board")
+        assert (named.databaseId, named.url, wire.last.path) == (PAGE, "https://notion.test/d", f"/databases/{PAGE}")
+        assert wire.last.json == {"title": [{"type": "text", "text": {"content": "Board"}}]}
+        await context.run(**update, databaseDescription="x" * 2001)
+        assert [len(one["text"]["content"]) for one in wire.last.json["description"]] == [2000, 1]
+        with pytest.raises(TaskFailed, match="nothing to change"):
+            await context.run(**update)
 
 
 async def test_edited_pages_of_notion_start_an_execution_once(make_context):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import FetchType, filed
-from engine.tasks.notion_blocks import blocks_of
+from engine.tasks.notion_blocks import blocks_of, plain_text
 from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 
@@ -20,6 +20,14 @@ class Rows(Outputs):
     rows: list[dict[str, Any]] | None = None
     row: dict[str, Any] | None = None
     uri: StoredUri | None = None
+
+
+class Database(Outputs):
+    """What Notion says about a database."""
+
+    databaseId: str  # noqa: N815 - appears as written
+    url: str | None = None
+    message: str = ""
 
 
 class Query(NotionTask):
@@ -144,6 +152,33 @@ properties:
         return page_of(
             await self.notion(context, "PATCH", f"pages/{page}", json=body), message="Item updated successfully"
         )
+
+
+class Update(NotionTask):
+    """Give a database another title, or say anew what it is for."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: renamed
+type: io.kestra.plugin.notion.database.Update
+apiToken: "{{ secret('NOTION_TOKEN') }}"
+databaseId: 12345678-1234-1234-1234-123456789abc
+title: "Incidents of {{ execution.startDate | date('yyyy') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.notion.database.Update"]
+    database_id: Property[Text]
+    title: Property[OptionalText] = None
+    database_description: Property[OptionalText] = Field(default=None, description="Plain text.")
+
+    async def run(self, context: RunContext) -> Database:
+        given = {"title": self.title, "description": self.database_description}
+        body = {name: plain_text(text) for name, text in given.items() if text is not None}
+        if not body:
+            raise TaskFailed("There is nothing to change.", fix="Give `title` or `databaseDescription`.")
+        path = f"databases/{identity(self.database_id, 'databaseId')}"
+        found = await self.notion(context, "PATCH", path, json=body)
+        return Database(databaseId=found["id"], url=found.get("url"), message="Database updated successfully")
 
 
 def _with_booleans(value: Any) -> Any:
