@@ -87,6 +87,17 @@ async def test_a_message_written_piece_by_piece(app):
         await app("chats.AppendStream", markdownText="x", **where)
 
 
+async def test_long_pieces_are_written_whole(app):
+    """Slack takes 12,000 characters a piece."""
+    long = "".join(f"line {n}\n" for n in range(2500))
+    to = {"channel": "C1", "recipientUserId": "U1", "recipientTeamId": "T1"}
+    begun = await app("chats.StartStream", timestamp="1.2", markdownText=long, **to)
+    where = {"channel": begun.channel, "timestamp": begun.timestamp}
+    await app("chats.AppendStream", markdownText=long, **where)
+    assert (await app("chats.StopStream", markdownText=long, **where)) == begun
+    assert app.slack.messages[begun.timestamp]["text"] == long * 3
+
+
 async def test_reactions(app):
     posted = await app("chats.Post", channel="C1", messageText="vote")
     where = {"channel": "C1", "timestamp": posted.timestamp}
@@ -254,6 +265,8 @@ async def test_what_slack_refuses_is_explained(app, slack_webhook):
         await app("chats.Post", token="bad", channel="C1", messageText="hi")
     with pytest.raises(TaskFailed, match="channel_not_found"):
         await app("chats.Post", channel="nope", messageText="hi")
+    with pytest.raises(TaskFailed, match=r"channel_not_found.*its id \(C0123456789\), not its name"):
+        await app("reactions.Add", channel="#general", timestamp="1.2", name="eyes")
     with pytest.raises(TaskFailed, match=r"message_not_found"):
         await app("chats.Update", channel="C1", timestamp="1.2", messageText="hi")
     with pytest.raises(TaskFailed, match=r"user_not_in_channel.*Invite them"):
@@ -290,6 +303,7 @@ READ = {
     "chats.Update": {**WHERE, "messageText": "x"},
     "chats.Schedule": {"channel": "C1", "messageText": "x", "postAt": 1796115300},
     "chats.Delete": WHERE,
+    "chats.StartStream": {**WHERE, "recipientUserId": "U1", "recipientTeamId": "T1"},
     "reactions.Get": WHERE,
     "conversations.Create": {"name": "x"},
     "conversations.Open": {"users": ["U1"]},

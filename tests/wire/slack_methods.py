@@ -62,6 +62,7 @@ NESTED = {
 
 
 MAX_TEXT = 40_000
+MAX_PIECE = 12_000  # of a message that is written piece by piece
 
 
 class Refused(Exception):
@@ -123,6 +124,7 @@ class SlackMethods:
         needs, may = (set(text.split()) for text in METHODS[method])
         _need(form.keys() <= needs | may, "invalid_arguments")
         _need(all(form.get(name) for name in needs), "invalid_arguments")
+        _need(len(form.get("markdown_text", "")) <= MAX_PIECE, "msg_too_long")
         body: Json = dict(form)
         for name, kind in NESTED.items():
             if name in form:

@@ -11,6 +11,8 @@ from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.slack.app.web_api import SlackTask, as_timestamp, name_in
 from engine.tasks.slack.notifications import message_body
 
+MAX_PIECE = 12_000  # characters of a message that is written piece by piece, at once
+
 
 class Posted(Outputs):
     """Slack's name for the message; a thread or a change names it."""
@@ -241,14 +243,20 @@ recipientTeamId: T0123456789
     recipient_team_id: Property[OptionalText] = Field(default=None, description="Their workspace, in a channel.")
 
     async def run(self, context: RunContext) -> Streamed:
+        first, *more = pieces(self.markdown_text)
         given = {
             "channel": self.channel,
-            "markdown_text": self.markdown_text,
+            "markdown_text": first,
             "thread_ts": as_timestamp(self.timestamp),
             "recipient_user_id": self.recipient_user_id,
             "recipient_team_id": self.recipient_team_id,
         }
-        return streamed(await self.call(context, "chat.startStream", given), given)
+        said = await self.call(context, "chat.startStream", given)
+        begun = streamed({**said, "ts": name_in(said, "ts", "chat.startStream")}, given)
+        for piece in more:
+            where = {"channel": begun.channel, "ts": begun.timestamp}
+            await self.call(context, "chat.appendStream", {**where, "markdown_text": piece})
+        return begun
 
 
 class StreamTask(SlackTask):
@@ -256,6 +264,11 @@ class StreamTask(SlackTask):
 
     channel: Property[Text] = Field(description="The channel's id, as the task that began it gave it.")
     timestamp: Property[Text] = Field(description="Of the message, as the task that began it gave it.")
+
+    async def append(self, context: RunContext, piece: str | None) -> Streamed:
+        """Write a piece that is short enough."""
+        given = {"channel": self.channel, "ts": as_timestamp(self.timestamp), "markdown_text": piece}
+        return streamed(await self.call(context, "chat.appendStream", given), given)
 
 
 class AppendStream(StreamTask):
@@ -275,8 +288,10 @@ markdownText: " Found it."
     markdown_text: Property[Text] = Field(description="The next piece, as Markdown.")
 
     async def run(self, context: RunContext) -> Streamed:
-        given = {"channel": self.channel, "ts": as_timestamp(self.timestamp), "markdown_text": self.markdown_text}
-        return streamed(await self.call(context, "chat.appendStream", given), given)
+        *before, last = pieces(self.markdown_text)
+        for piece in before:
+            await self.append(context, piece)
+        return await self.append(context, last)
 
 
 class StopStream(StreamTask):
@@ -299,14 +314,22 @@ blocks: |
     metadata: JsonText[OptionalText] = Field(default=None, description="The message's metadata, as JSON.")
 
     async def run(self, context: RunContext) -> Streamed:
+        *before, last = pieces(self.markdown_text)
+        for piece in before:
+            await self.append(context, piece)
         given = {
             "channel": self.channel,
             "ts": as_timestamp(self.timestamp),
-            "markdown_text": self.markdown_text,
+            "markdown_text": last,
             "blocks": self.blocks,
             "metadata": self.metadata,
         }
         return streamed(await self.call(context, "chat.stopStream", given), given)
+
+
+def pieces(text: str | None) -> list[str | None]:
+    """A text in parts that Slack takes at once, which are the same text when read on; at least one."""
+    return [text[at : at + MAX_PIECE] for at in range(0, len(text), MAX_PIECE)] if text else [text]
 
 
 def streamed(said: Mapping[str, Any], given: Mapping[str, Any]) -> Streamed:

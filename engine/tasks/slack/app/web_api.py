@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Said)
 BASE_URL = "https://slack.com/api"
 PAGE = 200  # entries a page, as Slack recommends
 HINTS = {
-    "channel_not_found": "Check the channel's name or id.",
+    "channel_not_found": "Check the channel; most methods take its id (C0123456789), not its name.",
     "invalid_channel": "Give the channel's id (C0123456789), not its name.",
     "not_in_channel": "Invite the app to the channel: /invite @app.",
     "invalid_auth": "Check the token.",
