@@ -124,13 +124,13 @@ def nano_id(length: Value, alphabet: Value) -> str:
 
 @FUNCTIONS.add("randomInt", "lower", "upper")
 def random_int(lower: Value, upper: Value) -> int:
-    """A random integer from `lower` to below `upper`."""
+    """A random integer from `lower` to below `upper`; `lower` when both are the same."""
     for value in (lower, upper):
         if not isinstance(value, int) or isinstance(value, bool):
             fail(f"randomInt() takes integers, not {kind(value)}.")
-    if upper <= lower:
-        fail("randomInt() needs an upper bound above the lower one.")
-    return int(lower + secrets.randbelow(upper - lower))
+    if upper < lower:
+        fail("randomInt() needs an upper bound that is not below the lower one.")
+    return int(lower + secrets.randbelow(max(upper - lower, 1)))
 
 
 @FUNCTIONS.add("randomPort", contextual=True)

@@ -207,7 +207,7 @@ def test_ion_becomes_plain_values(text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["{a 1}", "[1, 2", "{a: }", "", "\u20ac", "[" * 100_000, "{a:" * 5_000, "{{ !! }}", "{" * 200_000]
+    "text", ["{a 1}", "[1, 2", "{a: }", "\u20ac", "[" * 100_000, "{a:" * 5_000, "{{ !! }}", "{" * 200_000]
 )
 def test_broken_ion_is_refused(text):
     ((_, told),) = said(resolved({"id": "x", "type": "ION"}, x=text))

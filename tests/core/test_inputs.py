@@ -51,6 +51,10 @@ def one(value: Any, **properties: Any) -> Resolved:
         ({"type": "JSON"}, {"a": 1}, {"a": 1}),
         ({"type": "YAML"}, "a: 010\nb: [on]", {"a": "010", "b": ["on"]}),
         ({"type": "URI"}, "https://www.google.com/a?b=c", "https://www.google.com/a?b=c"),
+        ({"type": "URI"}, "http://localhost:8080/api", "http://localhost:8080/api"),
+        ({"type": "URI"}, "kestra:///a/b/executions/1/rows.ion", "kestra:///a/b/executions/1/rows.ion"),
+        ({"type": "URI"}, "jdbc:duckdb:", "jdbc:duckdb:"),
+        ({"type": "URI"}, "file:///tmp/rows.csv", "file:///tmp/rows.csv"),
         ({"type": "FILE"}, "kestra:///a/b.txt", "kestra:///a/b.txt"),
         ({"type": "SECRET"}, "s3cret", "s3cret"),
         ({"type": "EMAIL"}, "a@b", "a@b"),
@@ -65,6 +69,7 @@ def one(value: Any, **properties: Any) -> Resolved:
         ({"type": "MULTISELECT", "options": ["a", "b"]}, ["b", "a"], ["b", "a"]),
         ({"type": "MULTISELECT", "values": ["1", "2"], "itemType": "INT"}, '["1"]', [1]),
         ({"type": "INT", "required": False}, "", None),
+        ({"type": "INT", "defaults": 4}, "", 4),
     ],
 )
 def test_a_value_becomes_its_type(properties, given, typed):
@@ -82,7 +87,8 @@ def test_a_value_becomes_its_type(properties, given, typed):
             "abc",
             "Expected `INT` but received `abc` with errors: it is not a whole number, but received `abc`",
         ),
-        ({"type": "INT"}, "", "Expected `INT` but received `` with"),
+        ({"type": "INT"}, "", "missing required input, but received ``"),
+        ({"type": "BOOL"}, "", "missing required input, but received ``"),
         ({"type": "INT"}, "5.0", "Expected `INT`"),
         ({"type": "INT"}, True, "Expected `INT` but received `true`"),
         ({"type": "INT", "min": 10}, "9", "it must be more than `10`, but received `9`"),
@@ -103,11 +109,11 @@ def test_a_value_becomes_its_type(properties, given, typed):
         ({"type": "DURATION"}, "20s", "Expected `DURATION` but received `20s`"),
         ({"type": "JSON"}, "{a", "Expected `JSON` but received `{a` with errors:"),
         ({"type": "YAML"}, "a: b: c", "Expected `YAML`"),
-        (
-            {"type": "URI"},
-            "http://localhost",
-            "Expected `URI` but received `http://localhost`, but received `http://localhost`",
-        ),
+        ({"type": "URI"}, "http:/bla", "Expected `URI` but received `http:/bla`, but received `http:/bla`"),
+        ({"type": "URI"}, "example.com", "Expected `URI`"),
+        ({"type": "URI"}, "not a uri", "Expected `URI`"),
+        ({"type": "URI"}, "urn:a b", "Expected `URI`"),
+        ({"type": "URI"}, "https://", "Expected `URI`"),
         ({"type": "EMAIL"}, "nope", "The input must be a valid email"),
         ({"type": "SELECT", "values": ["A", "B"]}, "C", "it must match the values `[A, B]`, but received `C`"),
         ({"type": "MULTISELECT", "values": ["A", "B"]}, '["A","X"]', "it must match the values `[A, B]`"),
@@ -291,6 +297,11 @@ def test_options_come_from_an_expression():
     found = resolved(declared, {"who": "red-1"})
     assert found.options == {"team": ["red", "blue"], "who": ["red-1", "2"]}
     assert found.values == {"team": "red", "who": "red-1"}
+
+
+def test_options_may_be_json_text_with_expressions_in_it():
+    found = one("b", type="SELECT", expression='["a", "{{ \'b\' }}"]')
+    assert (found.options, found.values) == ({"x": ["a", "b"]}, {"x": "b"})
 
 
 @pytest.mark.parametrize(

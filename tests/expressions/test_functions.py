@@ -71,7 +71,7 @@ ROWS = [
     ('{{ randomInt(5,1) }}', FAILS),
     ('{{ randomInt(lower=1, upper=2) }}', '1'),
     ('{{ randomInt(1) }}', FAILS),
-    ('{{ randomInt(1,1) }}', FAILS),
+    ('{{ randomInt(1,1) }}', '1'),
     ("{{ fileURI('/a.txt') }}", 'kestra:///my/ns/_files/a.txt'),
     ("{{ fileURI('../a') }}", FAILS),
     ("{{ fileURI('a/../b') }}", FAILS),

@@ -220,7 +220,7 @@ class _Resolution:
         if self.given_whole(declared) is not None:
             default = None  # of an object that was given, what it lacks is lacking
         value = self.value_given(declared)
-        if value == "" and not declared.required and not declared.accepts_blank:
+        if value == "" and not declared.accepts_blank:
             value = None  # what an empty form field sends
         if value is None:
             value = default
@@ -239,6 +239,8 @@ class _Resolution:
                 found = self.render(declared.expression, {"inputs": known}, True)
             except ExpressionFailed as error:
                 raise InputRefused(f"Cannot render 'expression'. Cause: {error.message}") from error
+            if isinstance(found, str):
+                found = read if isinstance(read := _read(found), list) else found
             if not isinstance(found, list | tuple):
                 raise InputRefused(
                     f"Invalid expression result. Expected a list of strings, but received {type(found).__name__}"

@@ -9,9 +9,9 @@ from engine.core.inputs.declaration import Input, InputRefused, spell, unreadabl
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
 
+# A scheme and what it names, as in `jdbc:duckdb:` or `kestra:///a/b.ion`; an address on the web has a host.
 _URI = re.compile(
-    r"[a-z]+:\/\/(?:www\.)?[-a-zA-Z0-9@:%._\+~#=]{1,256}\.[a-zA-Z0-9()]{1,6}\b(?:[-a-zA-Z0-9()@:%_\+.~#?&\/=]*)",
-    re.ASCII,
+    r"(?:https?|ftps?|sftp|wss?)://[^\s/?#]\S*|(?!(?:https?|ftps?|sftp|wss?):)[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE
 )
 _EMAIL = re.compile(r"|[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+", re.ASCII)
 
