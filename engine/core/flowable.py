@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -143,7 +143,12 @@ class FlowableTask(Task):
 
 
 class PausingTask(FlowableTask):
-    """A flowable that waits for a person before its tasks run."""
+    """A flowable that waits for a person before its tasks run.
+
+    `needs_preparation`: nobody is asked when a task that runs before the question (`onPause`) has failed.
+    """
+
+    needs_preparation: ClassVar[bool] = False
 
     def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
         """How long it waits; ValueError says which duration cannot be read."""

@@ -247,6 +247,16 @@ def test_word_of_the_child_of_an_earlier_attempt_changes_nothing():
     assert driver.executions[execution.id] is before
 
 
+@pytest.mark.parametrize(("broken", "state", "labels"), [("a", State.CANCELLED, {}), ("b", State.SUCCESS, {"b": "1"})])
+def test_promises_of_one_id_are_told_apart(broken, state, labels):
+    driver = Driver()
+    first = {"id": "p", "type": "EXECUTION_ASSERTION", "behavior": "CANCEL", "assert": str(broken != "a").lower()}
+    second = {**first, "behavior": "NONE", "assert": str(broken != "b").lower(), "labels": {"b": "1"}}
+    execution = driver.run(flow(log("a"), sla=[first, second]))
+    assert execution.state is state
+    assert dict(execution.labels).items() >= labels.items()
+
+
 def test_a_broken_promise_is_the_end_although_the_outputs_were_asked_for():
     driver = Driver()
     promise = {"id": "holds", "type": "EXECUTION_ASSERTION", "assert": "{{ 1 == 2 }}", "behavior": "CANCEL"}

@@ -89,6 +89,56 @@ def test_what_a_pause_becomes_when_nobody_answers(behavior, pause_state, state, 
     assert list(driver.pauses.values()) == ["EXPIRED"]
 
 
+@pytest.mark.parametrize("more", [{}, {"allowFailure": True}])
+def test_nobody_is_asked_when_what_comes_before_the_question_fails(more):
+    driver = Driver()
+    lists = {"onWait": [fail("tell")], "onApprove": [log("yes")], "errors": [log("sorry")], "finally": [log("own")]}
+    execution = started(driver, flow(task("flow.Approval", "ask", **lists, **more), errors=[log("alarm")]))
+    after = driver.executions[execution.id]
+    if more:
+        assert (after.state, list(states(after))) == (State.PAUSED, ["ask", "tell"])
+    else:
+        assert (after.state, list(states(after))) == (State.FAILED, ["ask", "tell", "sorry", "own", "alarm"])
+
+
+@pytest.mark.parametrize(("then", "state"), [(State.SUCCESS, State.PAUSED), (State.FAILED, State.FAILED)])
+def test_after_a_restart_it_asks_once_what_comes_before_the_question_went_well(then, state):
+    driver = Driver()
+    ask = task("flow.Approval", "ask", onWait=[log("tell")], **{"finally": [log("own")]})
+    execution = end(driver, started(driver, flow(ask), "tell"), "tell", State.FAILED)
+    assert (execution.state, list(states(execution))) == (State.FAILED, ["ask", "tell", "own"])
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.rest()
+    after = end(driver, driver.executions[execution.id], "tell", then)
+    assert (after.state, run_of(after, "ask").state) == (state, state)
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [pause("asks", pauseDuration="PT1H", behavior="FAIL"), pause("asks", timeout="PT1H")],
+    ids=["behavior", "timeout"],
+)
+@pytest.mark.parametrize("own", [[], [log("own")]])
+def test_the_handlers_of_a_pause_run_when_its_deadline_fails_it(asks, own):
+    driver = Driver()
+    asks = {**asks, "errors": [log("sorry")], **({"finally": own} if own else {})}
+    execution = started(driver, flow(asks, log("never")))
+    driver.pass_time(timedelta(hours=2))
+    after = driver.executions[execution.id]
+    expected = ["asks", "sorry", *(["own"] if own else [])]
+    assert (after.state, list(states(after))) == (State.FAILED, expected)
+    assert run_of(after, "asks").state is State.FAILED
+
+
+@pytest.mark.parametrize("behavior", ["WARN", "CANCEL", "RESUME"])
+def test_the_handlers_of_a_pause_rest_when_its_deadline_does_not_fail_it(behavior):
+    driver = Driver()
+    asks = pause("asks", pauseDuration="PT1H", behavior=behavior, errors=[log("sorry")])
+    execution = started(driver, flow(asks))
+    driver.pass_time(timedelta(hours=2))
+    assert "sorry" not in states(driver.executions[execution.id])
+
+
 def test_a_behavior_that_is_none_fails_the_pause():
     driver = Driver()
     execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="{{ 'STOP' }}")))

@@ -42,6 +42,13 @@ def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
     d.emit(OpenPause(run.id, deadline, terms.behavior))
 
 
+def unprepared(d: Decision, run: TaskRun) -> None:
+    """Nobody is asked, as what comes before the question has failed: its `errors` and `finally` run, then it fails."""
+    d.log("ERROR", f"Nobody is asked by {run.task_id!r}: what comes before the question has failed.", run)
+    d.remember(run, answered=True, verdict="FAIL", unprepared=True)
+    d.dirty[run.id] = None
+
+
 def resume(d: Decision, event: Resumed) -> None:
     """Somebody answered a pause, or let a held execution go on."""
     if event.task_run_id is None:  # said twice it must not answer a pause that was opened in between
@@ -104,7 +111,7 @@ def expire(d: Decision, run: TaskRun) -> None:
         return
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
     said = outputs if "decision" in (outputs or {}) else None
-    if enabled(task.finally_):  # it ends when they have run
+    if enabled(task.finally_) or (behavior == "FAIL" and enabled(task.errors)):  # it ends when they have run
         d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
         go_on(d, d.remember(run, verdict=behavior), said if said is not None else run.outputs)
         return

@@ -37,7 +37,7 @@ def out_of_time(d: Decision, key: str) -> None:
     """A timer of a promise came due; one without the number of the restart was set by an older version."""
     for promise in d.flow.sla:
         if key in (_timer(d, promise), f"sla:{promise.id}"):
-            broken(d, promise.id)
+            broken(d, promise)
 
 
 def assertions(d: Decision) -> dict[str, Any]:
@@ -45,9 +45,9 @@ def assertions(d: Decision) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if "broken" in d.execution.rendered or d.execution.state.is_terminal or d.is_killing:
         return kept
-    for promise in d.flow.sla:
+    for place, promise in enumerate(d.flow.sla):  # not by id, which several may have
         if promise.type == "EXECUTION_ASSERTION":
-            kept[f"sla:{promise.id}"] = promise.assert_
+            kept[f"sla:{place}"] = promise.assert_
     return kept
 
 
@@ -67,18 +67,17 @@ def checked(d: Decision, values: Mapping[str, Any], error: str | None) -> None:
         return
     for key in assertions(d):
         if key in values and not truthy(values[key]):
-            broken(d, key.removeprefix("sla:"))
+            broken(d, d.flow.sla[int(key.removeprefix("sla:"))])
             return
 
 
-def broken(d: Decision, promise_id: str) -> None:
+def broken(d: Decision, promise: Sla) -> None:
     """A promise is broken: label the execution and end it as the promise says."""
-    promise = next((one for one in d.flow.sla if one.id == promise_id), None)
-    if promise is None or d.execution.state.is_terminal or d.is_killing or "broken" in d.execution.rendered:
+    if d.execution.state.is_terminal or d.is_killing or "broken" in d.execution.rendered:
         return
-    d.note(broken=promise_id)
+    d.note(broken=promise.id)
     d.execution = labelled(d.execution, dict(promise.labels))
-    d.log("WARN", f"SLA {promise_id!r} is broken.")
+    d.log("WARN", f"SLA {promise.id!r} is broken.")
     state = BROKEN.get(promise.behavior)
     if state is None:
         return

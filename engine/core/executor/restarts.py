@@ -105,11 +105,10 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
 
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
-    kept = {
-        key: value
-        for key, value in run.rendered.items()
-        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted")
-    }
+    forgotten = {"looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted"}
+    if "unprepared" in run.rendered:  # what comes before its question comes again, and then it asks
+        forgotten |= {"unprepared", "answered", "verdict"}
+    kept = {key: value for key, value in run.rendered.items() if key not in forgotten}
     return replace(run, rendered=kept).moved(State.RUNNING, now)
 
 

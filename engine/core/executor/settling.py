@@ -11,7 +11,7 @@ from engine.core.executor.closing import close, left
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import Lane, Level
 from engine.core.executor.loops import repeat
-from engine.core.executor.pauses import conclude, pause
+from engine.core.executor.pauses import conclude, pause, unprepared
 from engine.core.executor.timeouts import stop_below
 from engine.core.flowable import (
     Body,
@@ -58,10 +58,19 @@ def settle(d: Decision, run_id: str | None) -> None:
             end(d, run, guess(level.lane("tasks")))
         return
     if isinstance(task, PausingTask) and "answered" not in run.rendered:
-        if not task.asks(run.rendered) or not _busy(d, run, task, level, "onPause"):
-            pause(d, run, task)
+        _settle_question(d, run, task, level)
         return
     _settle_flowable(d, run, task, level)
+
+
+def _settle_question(d: Decision, run: TaskRun, task: PausingTask, level: Level) -> None:
+    """Ask, once what comes before the question has ended."""
+    if task.asks(run.rendered) and _busy(d, run, task, level, "onPause"):
+        return
+    if task.needs_preparation and not task.allow_failure and level.lane("onPause").has(State.FAILED):
+        unprepared(d, run)
+    else:
+        pause(d, run, task)
 
 
 def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level) -> None:
@@ -83,7 +92,8 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     if outcome is None:
         return
     run, state = outcome
-    if (state is State.FAILED or main.has(State.FAILED)) and _busy(d, run, task, level, "errors"):
+    has_failed = state is State.FAILED or main.has(State.FAILED) or run.rendered.get("verdict") == "FAIL"
+    if has_failed and _busy(d, run, task, level, "errors"):
         return
     if _busy(d, run, task, level, "finally"):
         return

@@ -55,6 +55,7 @@ onApprove:
     message: shipped
 """,
     )
+    needs_preparation: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.flow.Approval"]
     inputs: Inputs = Field(default=(), description="What else is asked, under `outputs.<id>.inputs`.")
     decisions: Decisions = Decisions()
@@ -63,7 +64,9 @@ onApprove:
     approve_behavior: Property[Then] = "CONTINUE"
     deny_behavior: Property[Then] = "CANCEL"
     expire_behavior: Property[Then] = Field(default="CANCEL", description="What happens when `timeout` is over.")
-    on_wait: tuple[AnyTask, ...] = ()
+    on_wait: tuple[AnyTask, ...] = Field(
+        default=(), description="Run before anybody is asked; the task fails with one of them, unless `allowFailure`."
+    )
     on_approve: tuple[AnyTask, ...] = ()
     on_deny: tuple[AnyTask, ...] = ()
     timeout: Property[timedelta] | None = None
