@@ -1,14 +1,17 @@
 """`io.kestra.plugin.minio`: files in buckets of MinIO, and of others that speak S3."""
 
+import sys
 from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.aws import s3
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import Listed
+from engine.tasks.aws.s3_objects import Listed, listing
 from engine.tasks.extras import extra
 from engine.tasks.http_options import Ssl
-from engine.tasks.property_types import OptionalText
+from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.runners import own_file
 from engine.tasks.secret_files import kept
 
@@ -19,6 +22,7 @@ class MinioConnected(AwsConnected):
     """Where the service is, and whose certificates it may have."""
 
     owner: ClassVar[str] = "MinIO"
+    most: ClassVar[int] = sys.maxsize  # here a list is cut by nobody but the flow
     endpoint: Property[OptionalText] = None
     client_pem: Property[OptionalText] = None
     ca_pem: Property[OptionalText] = None
@@ -80,6 +84,7 @@ key: latest.csv
 """,
     )
     type: Literal["io.kestra.plugin.minio.Download"]  # type: ignore[assignment]
+    max_files: Property[OptionalInteger] = Field(default=None, description="Objects at most; all unless given.")
 
 
 class Downloads(MinioConnected, s3.Downloads):
@@ -98,6 +103,7 @@ action: DELETE
 """,
     )
     type: Literal["io.kestra.plugin.minio.Downloads"]  # type: ignore[assignment]
+    max_files: Property[OptionalInteger] = Field(default=None, description="Objects at most; all unless given.")
 
 
 class List(MinioConnected, s3.List):
@@ -116,16 +122,24 @@ regexp: .*\\.csv
 """,
     )
     type: Literal["io.kestra.plugin.minio.List"]  # type: ignore[assignment]
+    max_files: Property[OptionalInteger] = Field(default=None, description="Objects at most; all unless given.")
     start_after: Property[OptionalText] = None
     recursive: Property[bool] = True
-    include_versions: Property[bool] = False
+    include_versions: Property[bool] = Field(
+        default=True, description="Name an object of a bucket with versions once for each of them."
+    )
 
     async def run(self, context: RunContext) -> Listed:
-        if self.include_versions:
-            context.log("`includeVersions` has no effect: only the newest versions are listed.", "WARN")
         delimiter = self.delimiter or (None if self.recursive else "/")
-        asked = {"marker": self.start_after or self.marker, "delimiter": delimiter}
-        return await s3.List.run(self.model_copy(update=asked), context)
+        asked = self.model_copy(update={"marker": self.start_after or self.marker, "delimiter": delimiter})
+        try:
+            found = await listing(asked, context, self.bucket, versions=self.include_versions)
+        except TaskFailed as error:
+            if "NotImplemented" not in error.message:
+                raise
+            found = await listing(asked, context, self.bucket)  # at a service that keeps no versions
+        context.metric("s3.objects.count", len(found))
+        return Listed(objects=found)
 
 
 class Trigger(MinioConnected, s3.Trigger):
@@ -146,6 +160,7 @@ interval: PT1M
 """,
     )
     type: Literal["io.kestra.plugin.minio.Trigger"]  # type: ignore[assignment]
+    max_files: Property[OptionalInteger] = Field(default=None, description="Objects at most; all unless given.")
     taking: ClassVar = Downloads
 
 

@@ -430,6 +430,38 @@ async def test_minio(context, server, at):
     assert "s3cret" in context.masked
 
 
+async def test_minio_lists_all_there_is_and_every_version(context, server):
+    minio = "io.kestra.plugin.minio"
+    at = {"endpoint": server, "accessKeyId": "AKIA", "secretKeyId": "s3cret", "bucket": "thirty"}
+    await context.run(type=f"{minio}.CreateBucket", **at)
+    uris = [await context.files.put(str(n).encode(), f"{n:02}.csv") for n in range(30)]
+    await context.run(type=f"{minio}.Upload", **at, from_=uris, key="in")
+    listed = (await context.run(type=f"{minio}.List", **at)).objects
+    assert (len(listed), listed[0]["etag"]) == (30, md5(b"0").hexdigest())
+    assert len((await context.run(type=f"{minio}.List", **at, maxFiles=2)).objects) == 2
+    assert len((await context.run(type=f"{minio}.Downloads", **at, action="NONE")).objects) == 30
+    client = boto3.client("s3", endpoint_url=server, aws_access_key_id="A", aws_secret_access_key="s")
+    client.put_bucket_versioning(Bucket="thirty", VersioningConfiguration={"Status": "Enabled"})
+    await context.run(type=f"{minio}.Upload", **at, from_=uris[1], key="in/00.csv")
+    ask = {"type": f"{minio}.List", **at, "regexp": "in/0[01].csv"}
+    named = [one["key"] for one in (await context.run(**ask)).objects]
+    assert sorted(named) == ["in/00.csv", "in/00.csv", "in/01.csv"]
+    newest = (await context.run(**ask, includeVersions=False)).objects
+    assert [(one["key"], one["etag"]) for one in newest] == [(f"in/0{n}.csv", md5(b"1").hexdigest()) for n in (0, 1)]
+
+
+async def test_minio_without_versions(context):
+    def handle(request):
+        if "versions" in request.query:
+            return Answered(b"<Error><Code>NotImplemented</Code><Message>No.</Message></Error>", 501)
+        return empty(request)
+
+    with serving(handle) as wire:
+        at = {"endpoint": wire.url, "bucket": "b", "accessKeyId": "AKIA", "secretKeyId": "s3cret"}
+        assert (await context.run(type="io.kestra.plugin.minio.List", **at)).objects == []
+        assert "list-type" in wire.last.query
+
+
 def empty(_):
     return Answered(
         b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name></ListBucketResult>'

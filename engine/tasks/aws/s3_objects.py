@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.arrivals import Arrivals, away, chosen, cut, placed, unheard
@@ -51,6 +51,7 @@ class ListFields(AwsConnected):
     marker: Property[OptionalText] = None
     encoding_type: Property[OptionalText] = None
     max_keys: Property[OptionalInteger] = 1000
+    most: ClassVar[int] = MOST
     max_files: Property[OptionalInteger] = 25
     expected_bucket_owner: Property[OptionalText] = None
     regexp: Property[OptionalText] = None
@@ -113,7 +114,7 @@ async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals
     files = [found for found in await there(fields, context, bucket) if not found["key"].endswith("/")]
     if objects := unheard(arrivals, files, name="key", version=_version):
         return _taken(objects)
-    most = fields.max_files or MOST
+    most = fields.max_files or fields.most
     listed = chosen(context, files, most, arrivals, kind="objects", name="key", version=_version)
     done = await fetched(fields, context, bucket, [found["key"] for found in listed])
     objects = [{**found, "uri": done[found["key"]]["uri"]} for found in listed]
@@ -132,26 +133,31 @@ def _version(found: Found) -> str:
     return f"{found['eTag']}_{found['lastModified']}"
 
 
-async def listing(fields: ListFields, context: RunContext, bucket: str) -> list[Found]:
-    """The objects that are meant, `maxFiles` at most; a longer list is cut with a word about it."""
-    return list(cut(context, await there(fields, context, bucket), fields.max_files or MOST, "objects"))
+async def listing(fields: ListFields, context: RunContext, bucket: str, *, versions: bool = False) -> list[Found]:
+    """The objects that are meant (each once for every version of it, if asked so), `maxFiles` at most; a longer list
+    is cut with a word about it."""
+    found = await there(fields, context, bucket, versions=versions)
+    return list(cut(context, found, fields.max_files or fields.most, "objects"))
 
 
-async def there(fields: ListFields, context: RunContext, bucket: str) -> list[Found]:
+async def there(fields: ListFields, context: RunContext, bucket: str, *, versions: bool = False) -> list[Found]:
     """The objects that are meant, all of them."""
-    return await fields.aws(context, "s3", lambda client: list(_found_in(client, fields, bucket)))
+    return await fields.aws(context, "s3", lambda client: list(_found_in(client, fields, bucket, versions)))
 
 
-def _found_in(client: Any, fields: ListFields, bucket: str) -> Iterator[Found]:
+def _found_in(client: Any, fields: ListFields, bucket: str, versions: bool) -> Iterator[Found]:
     """The objects of a bucket that are meant, page by page."""
-    asked = {"Prefix": fields.prefix, "Delimiter": fields.delimiter, "StartAfter": fields.marker}
+    call, after, held = (
+        ("list_object_versions", "KeyMarker", "Versions") if versions else ("list_objects_v2", "StartAfter", "Contents")
+    )
+    asked = {"Prefix": fields.prefix, "Delimiter": fields.delimiter, after: fields.marker}
     named = {name: value for name, value in asked.items() if value}
-    pages = client.get_paginator("list_objects_v2").paginate(
+    pages = client.get_paginator(call).paginate(
         Bucket=bucket, **named, PaginationConfig={"PageSize": min(fields.max_keys or 1000, 1000)}
     )
     for page in pages:
-        wanted = set(fitting([one["Key"] for one in page.get("Contents", ())], fields.regexp, "regexp"))
-        for one in page.get("Contents", ()):
+        wanted = set(fitting([one["Key"] for one in page.get(held, ())], fields.regexp, "regexp"))
+        for one in page.get(held, ()):
             folder = one["Key"].endswith("/")
             if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
                 continue
@@ -197,10 +203,11 @@ def stored_name(key: str) -> str:
 
 
 def _found(one: dict[str, Any]) -> Found:
-    owner = one.get("Owner")
+    owner, tag = one.get("Owner"), str(one.get("ETag", "")).strip('"')
     return {
         "key": one["Key"],
-        "eTag": str(one.get("ETag", "")).strip('"'),
+        "etag": tag,
+        "eTag": tag,
         "size": one.get("Size", 0),
         "lastModified": one["LastModified"].isoformat() if "LastModified" in one else None,
         "owner": {"id": owner.get("ID"), "displayName": owner.get("DisplayName")} if owner else None,
