@@ -229,7 +229,7 @@ class TaskContext:
         other = execution_id if execution_id and execution_id != self.execution_id else None
         execution = self._execution if other is None else await self._ended(other)
         now = self._outside.renderer.clock.now()
-        return execution_map(execution, now, own=other is None, base=public_url(self.settings))
+        return execution_map(execution, now, base=public_url(self.settings))
 
     def mask(self, secret: str) -> None:
         """Never show this text in a log, card or error."""
@@ -277,13 +277,10 @@ def public_url(settings: Settings) -> str | None:
     return settings.public_url.rstrip("/") if settings.public_url else None
 
 
-def execution_map(execution: Execution, now: datetime, *, own: bool, base: str | None) -> dict[str, Any]:
+def execution_map(execution: Execution, now: datetime, *, base: str | None) -> dict[str, Any]:
     """What messages about an execution say."""
     runs = list(execution.task_runs.values())
-    if not own:
-        wanted = State.FAILED if execution.state is State.FAILED else State.SUCCESS
-        runs = [run for run in runs if run.state is wanted]
-    last = runs[-1] if runs else None
+    failed = next((run for run in runs if run.state is State.FAILED), None)
     seconds = ((execution.ended or now) - execution.created).total_seconds()
     link = f"{base}/ui/executions/{execution.namespace}/{execution.flow_id}/{execution.id}" if base else None
     return {
@@ -291,8 +288,8 @@ def execution_map(execution: Execution, now: datetime, *, own: bool, base: str |
         "startDate": plain(execution.created),
         "link": link,
         "execution": execution_as_map(execution),
-        "lastTask": None if last is None else task_run_as_map(last),
-        "firstFailed": task_run_as_map(last) if last is not None and last.state is State.FAILED else False,
+        "lastTask": task_run_as_map(runs[-1]) if runs else None,
+        "firstFailed": False if failed is None else task_run_as_map(failed),
     }
 
 

@@ -30,8 +30,9 @@ class ExecutionFacts:
 
     @property
     def outcome(self) -> str:
-        """`Succeeded after 00:00:05.123`, `Failed on task `x` after …`, or `Running for …` while it is under way."""
-        if self.failed_task and self.state == "FAILED":
+        """`Succeeded after 00:00:05.123`, `Failed on task `x` after …` as soon as one has failed, as in Kestra, or
+        `Running for …` while it is under way."""
+        if self.failed_task:
             return f"Failed on task `{self.failed_task}` after {self.duration}"
         if self.state in ("SUCCESS", "WARNING"):
             return f"Succeeded after {self.duration}"
