@@ -207,6 +207,49 @@ async def test_code_and_commits_of_github_are_told_as_flows_read_them(make_conte
         assert (row["url"], row["authored_date"]) == (commit["html_url"], "2026-01-01T00:00:00Z")
 
 
+async def test_people_and_repositories_of_github_are_told_as_flows_read_them(make_context):
+    ann = {"login": "ann", "node_id": "U1", "url": "https://api.test/ann", "html_url": "https://h/ann", "type": "User"}
+    shop = {
+        "name": "shop", "full_name": "ann/shop", "node_id": "R1", "html_url": "https://h/ann/shop", "owner": ann,
+        "forks_count": 3, "stargazers_count": 5, "open_issues_count": 7, "updated_at": "2026-01-02T00:00:00Z",
+    }  # fmt: skip
+    known = {
+        "U1": {"id": "U1", "name": "Ann", "location": "Oslo", "followers": {"totalCount": 2}},
+        "R1": {"id": "R1", "pullRequests": {"totalCount": 4}},
+    }
+    refused = False
+
+    def graphql(request):
+        if refused:
+            return Answered({"message": "Resource not accessible"}, 403)
+        return Answered({"data": {"nodes": [known[key] for key in request.json["variables"]["ids"]]}})
+
+    table = {
+        ("GET", f"/api/v3/search/{kind}"): {"total_count": 1, "items": [row]}
+        for kind, row in (("users", ann), ("repositories", shop))
+    }
+    with serving(routes({**table, ("POST", "/api/graphql"): graphql})) as github:
+        context = make_context({"providers": {"github": {"base_url": f"{github.url}/api/v3"}}})
+
+        async def found(kind, **more):
+            ask = {"type": f"{PLUGIN}.github.{kind}.Search", "query": "x", "fetchType": "FETCH_ONE"}
+            return (await context.run(**ask, **more)).row
+
+        row = await found("users", oauthToken="t")
+        assert (row["username"], row["url"], row["name"], row["location"]) == ("ann", "https://h/ann", "Ann", "Oslo")
+        assert (row["followers"], row["following"], row["company"]) == (2, 0, None)
+        row = await found("repositories", oauthToken="t")
+        assert (row["owner"], row["url"], row["updated"]) == ("ann", "https://h/ann/shop", "2026-01-02T00:00:00Z")
+        counts = ("task_count", "stars_count", "issues_count", "pull_request_count")
+        assert [row[name] for name in counts] == [3, 5, 7, 4]
+        refused = True
+        assert (await found("users", oauthToken="t"))["username"] == "ann"
+        assert any("told in part only" in line for _, line in context.lines)
+        github.requests.clear()
+        assert (await found("users"))["name"] is None
+        assert [request.method for request in github.requests] == ["GET"]
+
+
 async def test_the_issues_on_a_board_of_github(make_context):
     def item(number, status, *labels, owner=None):
         values = [{"name": status, "field": {"name": "Status"}}, {"number": 3.0, "field": {"name": "Size"}}, {}]
@@ -282,7 +325,7 @@ async def test_what_github_is_searched_for(make_context, kind):
         context = make_context({"providers": {"github": {"base_url": github.url}}})
         declared = {name if name not in ("in", "is") else f"{name}_": value for name, value in given.items()}
         found = await context.run(type=f"{PLUGIN}.github.{kind}.Search", oauthToken="t", order="DESC", **declared)
-        assert context.files.text(found.uri) == '{"name": "x"}\n'
+        assert json.loads(context.files.text(found.uri))["name"] == "x"
         assert github.last.query["q"] == asked
         sort = {"commits": "committer-date", "repositories": "stars", "users": "joined"}
         assert github.last.query.get("sort") == sort.get(kind)

@@ -121,6 +121,10 @@ class SearchTask(GithubTask):
         """A row of one thing that was found: all that GitHub tells of it."""
         return found
 
+    async def rows(self, context: RunContext, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of all that was found."""
+        return [self.row(one) for one in found]
+
     async def run(self, context: RunContext) -> Fetched:
         asked = [self.query or "", self.extra()]
         asked += [f"{name}:{quoted(value)}" for name, value in self.terms().items() if value]
@@ -139,7 +143,7 @@ class SearchTask(GithubTask):
             if len(found) >= (answer.get("total_count") or 0) or not items:
                 break
         context.metric("size", len(found))
-        return await fetched(context, [self.row(one) for one in found], self.fetch_type)
+        return await fetched(context, await self.rows(context, found), self.fetch_type)
 
 
 class Search(SearchTask):

@@ -1,5 +1,6 @@
 """GitHub's REST API: what its tasks share."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from engine.tasks import rest_service
 from engine.tasks.property_types import OptionalText, Text
 
 API = "https://api.github.com"
+NODES = 100  # GraphQL tells of so many at once
 MOST_PAGES = 10  # of a search: GitHub gives no more than 1,000 results
 
 
@@ -22,8 +24,29 @@ class GithubTask(RunnableTask):
 
     async def github(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
         """The JSON of one call; TaskFailed when GitHub refuses."""
-        token = self.oauth_token or self.app_installation_token or self.jwt_token
-        return await github(context, self.endpoint, token, method, path, **given)
+        return await github(context, self.endpoint, self._token, method, path, **given)
+
+    async def nodes(self, context: RunContext, ids: Sequence[str], fields: str) -> dict[str, dict[str, Any]]:
+        """What GraphQL tells of things by their node ids. Nothing without a token, which it demands, and with a word in
+        the log when it refuses: a search has found them all the same."""
+        found: dict[str, dict[str, Any]] = {}
+        if not self._token:
+            return found
+        query = f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ id {fields} }} }}"
+        for begin in range(0, len(ids), NODES):
+            asked = {"query": query, "variables": {"ids": list(ids[begin : begin + NODES])}}
+            try:
+                answer = rest_service.mapped(await self.github(context, "POST", "graphql", json=asked), "GitHub")
+            except TaskFailed as error:
+                context.log(f"What is found is told in part only: {error}", "WARN")
+                return found
+            told = (answer.get("data") or {}).get("nodes") or ()
+            found |= {str(one["id"]): one for one in told if isinstance(one, dict) and "id" in one}
+        return found
+
+    @property
+    def _token(self) -> str | None:
+        return self.oauth_token or self.app_installation_token or self.jwt_token
 
 
 async def github(

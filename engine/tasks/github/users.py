@@ -1,14 +1,21 @@
 """`io.kestra.plugin.github.users`: people and organizations at GitHub."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Property
+from engine.plugin import Property, RunContext
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.property_types import OptionalText
 
 KINDS = {"USER": "user", "ORGANIZATION": "org"}
+MORE = """
+... on User {
+  name company location createdAt updatedAt followers { totalCount } following { totalCount }
+  repositories(privacy: PUBLIC, ownerAffiliations: OWNER) { totalCount }
+}
+... on Organization { name location createdAt updatedAt repositories(privacy: PUBLIC) { totalCount } }
+"""  # a search tells of people no more than their names
 
 
 class Search(SearchTask):
@@ -45,3 +52,30 @@ accountType: ORGANIZATION
             "followers": self.followers,
             "type": KINDS.get(self.account_type or ""),
         }
+
+    async def rows(self, context: RunContext, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        known = await self.nodes(context, [str(one["node_id"]) for one in found if one.get("node_id")], MORE)
+        return [user_row(one, known.get(str(one.get("node_id")), {})) for one in found]
+
+
+def user_row(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Somebody as a search tells of them, and what GraphQL knows beside it; `url` is for a browser."""
+    told = {
+        "username": found.get("login"),
+        "url": found.get("html_url") or found.get("url"),
+        "name": known.get("name") or found.get("name"),
+        "company": known.get("company"),
+        "location": known.get("location"),
+        "created": known.get("createdAt"),
+        "updated": known.get("updatedAt"),
+        "followers": count(known, "followers"),
+        "following": count(known, "following"),
+        "public_repositories": count(known, "repositories"),
+        "private_repositories": None,
+    }
+    return {**found, **told}
+
+
+def count(known: dict[str, Any], name: str) -> int:
+    """How many there are of what GraphQL counts; 0 of what it does not tell."""
+    return int((known.get(name) or {}).get("totalCount") or 0)
