@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
-from engine.core import flow_validation, foreign_names, meant_text, template_calls
+from engine.core import flow_validation, foreign_operations, meant_text, template_calls
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
@@ -16,7 +15,6 @@ from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
 
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
-LIKE = 0.7  # how much of a name must be the same: `limit` is no slip for `split`
 ONE_CAUSE = "not-rendered"  # one forgotten `render()` shows wherever the variable is read
 SHOWN = 3  # other places of it that are named
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
@@ -116,23 +114,11 @@ def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator
         yield Finding(path, said, ONE_CAUSE, "hint", f"Write `render(vars.{name})`.", "", *there[name])
 
 
-def _instead(kind: str, name: str, installed: Collection[str]) -> str:
-    """What to write for a name that is none here, or none of this kind."""
-    if kind in foreign_names.OPERATIONS.get(name, {}):
-        return f"Write `{foreign_names.OPERATIONS[name][kind]}`."
-    if kind == "function" and name in FILTERS:
-        return f"It is a filter: write `value | {name}`."
-    if kind == "filter" and name in FUNCTIONS:
-        return f"It is a function: write `{name}(…)`."
-    near = get_close_matches(name, installed, n=1, cutoff=LIKE)
-    return f"Did you mean `{near[0]}`?" if near else ""
-
-
 def _unknown(
     path: Path, kind: str, used: Collection[str], template: Template, installed: Collection[str]
 ) -> Iterator[Finding]:
     for name in sorted(used):
-        advice = _instead(kind, name, installed)
+        advice = foreign_operations.instead(kind, name, installed)
         calls = (one for one in template.every_node if isinstance(one, (nodes.Call, nodes.Filter)))
         at = next(one.at for one in calls if one.name == name)
         yield Finding(path, f"There is no {kind} `{name}`.", f"unknown-{kind}", "warning", advice, "", *at)

@@ -345,8 +345,8 @@ def test_a_wrong_value_does_not_hide_what_else_is_wrong():
 def test_a_name_that_is_only_a_little_like_another_is_not_taken_for_it():
     (found,) = said(flow(f"tasks:\n  - {{id: a, type: {CORE}.log.Log, message: x, query: y}}\n"))
     assert found[2].strip() == "Unknown property `query`. Known here: `level`, `message`."
-    (found,) = said(message('"{{ flow.id | limit(3) }}"'))
-    assert found[2].strip() == "There is no filter `limit`."
+    (found,) = said(message('"{{ flow.id | pivot(3) }}"'))
+    assert found[2].strip() == "There is no filter `pivot`."
 
 
 def test_a_task_that_has_all_it_needs_is_not_taken_for_another():
