@@ -210,6 +210,8 @@ def parent_output(frame: Frame, index: Value) -> Value:
     if not 0 <= place < len(parents):
         fail(f"parentOutput() has no parent {excerpt(java_text(index), 20)}: there are {len(parents)}.")
     parent = parents[place]
+    if "task" not in parent:  # as an execution has them: with what the task around gave, not with its id
+        return parent.get("outputs")
     outputs = _variable(frame, "outputs", java_text(parent.get("task", {}).get("id")))
     for one in reversed(parents[place:]):
         value = one.get("taskrun", {}).get("value")

@@ -1,5 +1,6 @@
 """What expressions see, and the mapping of task runs it is read from."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,7 +8,7 @@ from engine.core.execution import Execution, Origin, TaskRun, TaskRuns
 from engine.core.outputs import outputs_of, settled, states_of
 from engine.core.state import State
 from engine.core.variables import labels_map, variables
-from tests.core.driver import START, Driver
+from tests.core.driver import START, Driver, run_of
 from tests.core.flows import each, flow, log, ret, sequential, task
 
 
@@ -104,6 +105,13 @@ def test_outputs_read_in_a_loop():
         "s", ret("r", "in"), ret("z", "{{ outputs.r[parent.taskrun.value].value }} {{ parents | length }}")
     )
     assert seen(each("e", ["v"], inside)) == "in 1"
+
+
+@pytest.mark.parametrize("call", ["parentOutput()", "parentOutput(0)"])
+def test_parent_output_is_what_the_task_around_gave(call):
+    asks = ret("z", f"{{{{ {call} }}}}")
+    source = flow(task("flow.If", "i", condition="true", then=[each("e", ["a"], asks)]))
+    assert run_of(Driver().run(source), "z", "a").outputs["value"] == '{"evaluationResult":true}'
 
 
 def test_parents_leave_out_those_without_value_and_outputs():
