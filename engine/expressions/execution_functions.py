@@ -229,6 +229,8 @@ def loop_outputs(outputs: Value, name: Value) -> list[Value]:
             f"loopOutputs() takes the outputs of a Loop, not {kind(outputs)}.",
             "`loopOutputs(outputs.loop.outputs, 'x')`",
         )
+    if name is None:
+        fail("loopOutputs() takes the name of an output.", "`loopOutputs(outputs.loop.outputs, 'x')`")
     key = java_text(name)
     return [_variable_of(row, key) for row in rows]
 

@@ -7,6 +7,7 @@ import pytest
 from engine.core import events as e
 from engine.core.inputs import resolve
 from engine.core.state import State
+from engine.errors import FlowInvalid
 from tests.core.driver import Driver, end, run_of, started, states
 from tests.core.flows import fail, flow, log, parallel, pause, sequential, task
 
@@ -315,6 +316,22 @@ def test_a_behavior_that_is_none_fails_the_approval_before_anybody_is_asked():
     after = driver.executions[execution.id]
     assert after.state is State.FAILED
     assert any("`denyBehavior` is 'STOP'; use one of CONTINUE" in message for *_, message in driver.logs)
+
+
+def test_a_question_of_the_author_may_be_the_comment():
+    driver = Driver()
+    asks = task("flow.Approval", "ask", inputs=[{"id": "comment", "type": "STRING"}, {"id": "n", "type": "INT"}])
+    execution = started(driver, flow(asks))
+    assert [one.id for one in driver.flow_of(execution).tasks[0].on_resume] == ["approve", "comment", "n"]
+    driver.resume(execution, {"approve": True, "comment": "fine", "n": 2})
+    driver.rest()
+    outputs = run_of(driver.executions[execution.id], "ask").outputs
+    assert (outputs["comment"], outputs["inputs"]) == ("fine", {"comment": "fine", "n": 2})
+
+
+def test_no_question_of_the_author_is_the_answer():
+    with pytest.raises(FlowInvalid, match="`approve` is what the two buttons answer"):
+        Driver().deploy(flow(task("flow.Approval", "ask", inputs=[{"id": "approve", "type": "BOOL"}])))
 
 
 def test_a_comment_is_asked_for_when_the_answer_needs_one():

@@ -150,6 +150,7 @@ ROWS = [
     ("{{ fileSize('kestra:///x') }}", FAILS),
     ("{{ loopOutputs([{'outputs':{'a':1}},{'outputs':{}}], 'a') }}", '[1,null]'),
     ("{{ loopOutputs('x','a') }}", FAILS),
+    ('{{ loopOutputs([], null) }}', FAILS),
     ('{{ iterationOutput() }}', FAILS),
     ('{{ parentOutput() }}', FAILS),
     ("{{ js | jq('.a') }}{{ m | jq('.b.c') | first }}{{ l | jq('.[]') }}{{ l | jq('empty') }}{{ m | jq('.zz') }}", '[1]x[1,2,3][][null]'),  # noqa: E501

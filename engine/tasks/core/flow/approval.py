@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import Behavior, Body, Opened, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
@@ -71,6 +71,13 @@ onApprove:
     on_deny: tuple[AnyTask, ...] = ()
     timeout: Property[timedelta] | None = None
 
+    @field_validator("inputs")
+    @classmethod
+    def _leave_the_answer_alone(cls, asked: tuple[Input, ...]) -> tuple[Input, ...]:
+        if any(one.id == "approve" for one in asked):
+            raise ValueError("`approve` is what the two buttons answer; give this input another id")
+        return asked
+
     @cached_property
     def on_resume(self) -> list[Input]:
         """The questions as a Pause asks them: `approve`, `comment`, then the author's own."""
@@ -86,7 +93,8 @@ onApprove:
             required=self.comment_required != "NEVER",
             depends_on=DependsOn(inputs=("approve",), condition=when) if when else None,
         )
-        return [approve, comment, *self.inputs]
+        has_comment = any(one.id == "comment" for one in self.inputs)  # then the author's question is the comment
+        return [approve, *([] if has_comment else [comment]), *self.inputs]
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
         yield "onPause", self.on_wait
@@ -144,7 +152,8 @@ onApprove:
 
     def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any]:
         approved = inputs.get("approve", True) is True
-        others = {key: value for key, value in inputs.items() if key not in ("approve", "comment")}
+        own = {"approve", "comment"} - {one.id for one in self.inputs}
+        others = {key: value for key, value in inputs.items() if key not in own}
         return {
             "decision": "APPROVED" if approved else "DENIED",
             "auto": not inputs,
