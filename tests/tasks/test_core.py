@@ -81,6 +81,15 @@ async def test_labels_in_all_forms(make_context, labels):
     assert found.effects == {"labels": {"size": "3"}}
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [({"team": "{{ inputs.none }}"}, "The label 'team' has no value"), ('{"": "x"}', "A label has no name")],
+)
+async def test_a_label_without_a_name_or_a_value_fails(make_context, labels, said):
+    with pytest.raises(TaskFailed, match=said):
+        await make_context(inputs={"none": None}).run(type=f"{CORE}.execution.Labels", labels=labels)
+
+
 async def test_system_labels_are_ours(context):
     with pytest.raises(TaskFailed, match=r"offending label: system\.x=1"):
         await context.run(type=f"{CORE}.execution.Labels", labels={"system.x": "1"})

@@ -104,6 +104,11 @@ labels:
             labels = pairs(self.labels)
         except ValueError as error:
             raise TaskFailed(str(error)) from error
+        if empty := [key for key, value in labels.items() if not key or not value]:
+            raise TaskFailed(
+                f"The label {empty[0]!r} has no value." if empty[0] else "A label has no name.",
+                fix="Leave it out, or give it another value where it may be empty: `{{ … ?? 'none' }}`.",
+            )
         if reserved := [key for key in labels if key.startswith("system.")]:
             offending = f"{reserved[0]}={labels[reserved[0]]}"
             raise TaskFailed(
