@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from engine.plugin import JsonText, Part, Property, RunContext, RunnableTask
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Image, Message, chunks, find_images, payload_object, post, shortened
-from engine.tasks.execution_facts import ExecutionFacts, facts
+from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text, document_from_text
 
@@ -126,7 +126,7 @@ def execution_body(
         f"Flow ID: {about.flow_id}",
         f"Execution ID: {about.id}",
         f"Execution Status: {about.state} ",
-        *(f"{key}: {value}" for key, value in (fields or {}).items()),
+        *(f"{key}: {value}" for key, value in as_texts(fields).items()),
         f"Final task ID: {about.last_task} ",
     ]
     if about.link:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.tasks.given_rows import text_of
+
 FINISHED = frozenset({"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "SKIPPED"})
 
 
@@ -56,6 +58,11 @@ def facts(execution_map: Mapping[str, Any]) -> ExecutionFacts:
         failed_task=_task_id(execution_map.get("firstFailed")),
         has_failed=any(_state(run) == "FAILED" for run in execution.get("taskRunList") or []),
     )
+
+
+def as_texts(fields: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a flow adds to a summary as names and texts: JSON where a value is no text, nothing where it is null."""
+    return {str(name): text_of(value) for name, value in (fields or {}).items() if value is not None}
 
 
 def _state(held: Mapping[str, Any]) -> str:

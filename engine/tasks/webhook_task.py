@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask
 from engine.tasks.chat_messages import payload_object
-from engine.tasks.execution_facts import ExecutionFacts, facts
+from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -63,7 +63,7 @@ def summary_text(about: ExecutionFacts, message: str | None, fields: dict[str, A
         *([message] if message else []),
         about.headline,
         about.outcome,
-        *(f"{name}: {value}" for name, value in fields.items()),
+        *(f"{name}: {value}" for name, value in as_texts(fields).items()),
         *([f"Final task ID: {about.last_task}"] if about.last_task else []),
         *([about.link] if about.link else []),
     ]
@@ -87,5 +87,4 @@ def rows(about: ExecutionFacts, fields: dict[str, Any] | None) -> dict[str, str]
         "Final task ID": about.last_task,
         "Link": about.link or "",
     }
-    given = {str(name): str(value) for name, value in (fields or {}).items()}
-    return {name: value for name, value in known.items() if value} | given
+    return {name: value for name, value in known.items() if value} | as_texts(fields)

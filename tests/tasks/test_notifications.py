@@ -3,6 +3,9 @@
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks.discord import execution_body
+from engine.tasks.execution_facts import facts
+from engine.tasks.webhook_task import summary_text
 from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, serving
 from tests.wire.openai import PIXEL
@@ -111,18 +114,30 @@ async def test_who_signs_in_by_a_token(mail, mail_server, tmp_path):
     assert len(mail_server.messages) == 2
 
 
+def test_what_a_flow_adds_to_a_summary_is_text_or_json():
+    fields = {"Customer": "ACME", "Fresh": True, "Names": ["a"], "Owner": None}
+    about = facts({"execution": {"id": "e", "namespace": "n", "flowId": "f", "state": {"current": "SUCCESS"}}})
+    boxed = execution_body(about, None, [], None, fields)["embeds"][0]["description"]
+    for text in (summary_text(about, None, fields), boxed):
+        assert 'Customer: ACME\nFresh: true\nNames: ["a"]' in text
+        assert "Owner" not in text
+
+
 async def test_webhooks_of_teams_and_google_chat(make_context):
     context = make_context({"public_url": "https://flows.test"}, inputs={"x": 'a "quote"'})
     with serving(lambda request: Answered("1")) as service:
         teams, chat = "io.kestra.plugin.microsoft365.teams", "io.kestra.plugin.googleworkspace.chat"
         await context.run(type=f"{teams}.TeamsIncomingWebhook", url=service.url, payload='{"text": "{{ inputs.x }}"}')
-        await context.run(type=f"{teams}.TeamsExecution", url=service.url, customFields={"Customer": "ACME"})
+        fields = {"Customer": "ACME", "Fresh": True, "Names": ["a"], "Owner": None}
+        await context.run(type=f"{teams}.TeamsExecution", url=service.url, customFields=fields)
         await context.run(type="io.kestra.plugin.notifications.google.GoogleChatExecution", url=service.url)
         await context.run(type=f"{chat}.GoogleChatExecution", url=service.url, text="{{ inputs.x }}")
         await context.run(type=f"{chat}.GoogleChatIncomingWebhook", url=service.url, payload='{"text": "hi"}')
         first, card, summary, own, last = [request.json for request in service.requests]
     assert (first, own, last) == ({"text": 'a "quote"'}, {"text": 'a "quote"'}, {"text": "hi"})
-    assert {"name": "Customer", "value": "ACME"} in card["sections"][0]["facts"]
+    told = {fact["name"]: fact["value"] for fact in card["sections"][0]["facts"]}
+    assert (told["Customer"], told["Fresh"], told["Names"]) == ("ACME", "true", '["a"]')
+    assert "Owner" not in told
     assert card["potentialAction"][0]["targets"][0]["uri"].startswith("https://flows.test/ui/executions/")
     assert summary["text"].startswith("[company.ai] a_flow ➛ RUNNING\nRunning for")
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Message, find_images, json_object, payload_object, post, shortened
-from engine.tasks.execution_facts import FINISHED, ExecutionFacts, facts
-from engine.tasks.given_rows import text_of
+from engine.tasks.execution_facts import FINISHED, ExecutionFacts, as_texts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
@@ -140,7 +139,7 @@ def execution_body(about: ExecutionFacts, message: str, fields: Mapping[str, Any
         "Flow ID": about.flow_id,
         "Execution ID": about.id,
         "Execution Status": about.state,
-        **{str(key): text_of(value) for key, value in fields.items() if value is not None},
+        **as_texts(fields),
         "Final task ID": about.last_task,
     }
     attachment: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property
-from engine.tasks.execution_facts import ExecutionFacts
+from engine.tasks.execution_facts import ExecutionFacts, as_texts
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.webhook_task import PayloadTask, SummaryTask, summary_text
 
@@ -49,7 +49,7 @@ activityTitle: A flow ended
 
     def summary(self, about: ExecutionFacts) -> dict[str, Any]:
         rows = {"Namespace": about.namespace, "Flow ID": about.flow_id, "Execution ID": about.id, "State": about.state}
-        rows |= {str(name): str(value) for name, value in (self.custom_fields or {}).items()}
+        rows |= as_texts(self.custom_fields)
         section = {
             "activityTitle": self.activity_title or about.headline,
             "activitySubtitle": self.activity_subtitle or about.outcome,
