@@ -20,6 +20,7 @@ from engine.core.task import Part, Task, Typed
 from engine.core.task_outputs import StoredUri
 from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
+from engine.expressions import Guard
 from engine.records import Level, Purged, Records, Selection, TriggerStanding
 from engine.settings import Settings
 from engine.sight import Changes, Content, DeployedFlow, FileChange, SeenFiles, SeenFlows, Sight
@@ -246,7 +247,7 @@ class RunContext(Protocol):
     ) -> None:
         """Record a metric of this task run."""
 
-    async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
+    async def render(self, template: Any, *, guard: Guard = "none", **extra: Any) -> Any:
         """Render text (or nested containers) with this task's variables and `extra`; ExpressionFailed."""
 
     async def evaluate(self, template: Any, **extra: Any) -> Any:

@@ -17,10 +17,10 @@ from engine.core.events import Rendered
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
 from engine.core.json_text import read_json
-from engine.core.property import Guard, has_template
+from engine.core.property import has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
-from engine.expressions import Services, render
+from engine.expressions import Guard, Services, render
 from engine.expressions.execution_functions import field_of
 from engine.expressions.limits import MAX_TEXT
 from engine.failure import Failure

@@ -15,7 +15,7 @@ from engine.core.flow import Flow
 from engine.core.state import State
 from engine.core.task import Task
 from engine.errors import NotFound
-from engine.expressions import Services
+from engine.expressions import Guard, Services
 from engine.files import FileStore, Scope, task_folder
 from engine.key_values import KeyValueStore
 from engine.logbook import LogBook
@@ -214,7 +214,7 @@ class TaskContext:
         self._outside.logbook.add(made)
         count_tokens(name, value)
 
-    async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
+    async def render(self, template: Any, *, guard: Guard = "none", **extra: Any) -> Any:
         """Render text (or nested containers) with this task's variables and `extra`; ExpressionFailed."""
         seen = {**self.variables, **extra} if extra else self.variables
         return await self._outside.renderer.value(template, seen, self.services, guard=guard)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.core.flow import Flow
 from engine.core.triggers import Trigger
 from engine.errors import NotFound
-from engine.expressions import Services
+from engine.expressions import Guard, Services
 from engine.files import FileStore, Scope, slug
 from engine.identifiers import new_id
 from engine.plugin import ChatPort, Executions, Files, Flows, KeyValues, Level, Records
@@ -100,7 +100,7 @@ class TriggerContext:
     ) -> None:
         """Nothing: metrics belong to task runs."""
 
-    async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
+    async def render(self, template: Any, *, guard: Guard = "none", **extra: Any) -> Any:
         """Render text (or nested containers) with what the flow sees and `extra`; ExpressionFailed."""
         return await self._renderer.value(template, {**self.variables, **extra}, self._services, guard=guard)
 

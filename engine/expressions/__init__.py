@@ -1,7 +1,7 @@
 """The expression language: `{{ … }}` and `{% … %}` as Kestra's flows use them, evaluated without reaching Python.
 
     parse(text) → Template      .render(variables, services)  .evaluate(…)  .names()  .functions()  .filters()
-    render(value, variables, services, guard="none" | "json" | "shell")      text, or texts inside containers
+    render(value, variables, services, guard="none" | "json" | "shell" | "powershell")     text, also inside containers
     evaluate(text, variables, services)                                     a value with its type
 
 Only ExpressionFailed and NameMissing are raised. Everything a template may use is bounded by `limits`.

@@ -7,6 +7,7 @@ from engine.expressions.failures import fail
 from engine.expressions.frame import Printed
 from engine.expressions.json_guard import guarded_json
 from engine.expressions.limits import MAX_DEPTH
+from engine.expressions.powershell_guard import guarded_powershell
 from engine.expressions.printing import java_text, measure
 from engine.expressions.services import Services
 from engine.expressions.shell_guard import guarded_shell
@@ -14,7 +15,7 @@ from engine.expressions.templates import parse
 from engine.expressions.values import Entry, Value, is_list, is_map
 from engine.whole_text import writable
 
-Guard = Literal["none", "json", "shell"]
+Guard = Literal["none", "json", "shell", "powershell"]
 
 
 def evaluate(text: str, variables: Mapping[str, Any], services: Services) -> Any:
@@ -37,7 +38,8 @@ def render(value: Any, variables: Mapping[str, Any], services: Services, guard: 
     """Text, or every text inside maps and lists, rendered; other values as they are. ExpressionFailed, NameMissing.
 
     `guard="json"`: a text that is a JSON document stays the document its author wrote, whatever the values hold.
-    `guard="shell"`: values inside quotes of a command stay inside them. Both tell `services.warn` when they stepped in.
+    `guard="shell"`: values inside quotes of a command stay inside them; `guard="powershell"`: those of PowerShell's.
+    All tell `services.warn` when they stepped in.
     """
     return _rendered(value, variables, services, guard, 0)
 
@@ -72,4 +74,6 @@ def _printed(text: str, variables: Mapping[str, Any], services: Services, guard:
         return plain
     if guard == "shell":
         return guarded_shell(pieces, services.warn)
+    if guard == "powershell":
+        return guarded_powershell(pieces, services.warn)
     return guarded_json(pieces, services.warn) if text.lstrip()[:1] in ("{", "[") else plain

@@ -119,6 +119,46 @@ def test_a_value_that_cannot_be_kept_in_its_place_is_refused(template, value):
         render(template, {"inputs": {"v": value}}, Services(), guard="shell")
 
 
+@pytest.mark.parametrize(
+    ("template", "value", "found"),
+    [
+        ('echo "{{ inputs.v }}"', 'a"; $(id) `n', 'echo "a`"; `$(id) ``n"'),
+        ('echo "{{ inputs.v }}"', "\u201d; id", 'echo "`\u201d; id"'),
+        ("echo '{{ inputs.v }}'", "a'; id; \u2019", "echo 'a''; id; \u2019\u2019'"),
+        ('echo "$({{ inputs.v }})"', "1", 'echo "$(1)"'),
+        ('echo "$(f "{{ inputs.v }}") {{ inputs.v }}"', '"', 'echo "$(f "`"") `""'),
+        ('echo "cost ${{ inputs.v }}"', "(id)", 'echo "cost $`(id)"'),
+        ('echo "`${{ inputs.v }}"', "(id)", 'echo "`$(id)"'),
+        ('echo "`{{ inputs.v }}"', '"; id', 'echo "```"; id"'),
+        ('echo `"{{ inputs.v }}', "1", 'echo `"1'),
+        ("echo 1 # it's {{ inputs.v }}\necho '{{ inputs.v }}'", "a\nid", "echo 1 # it's a id\necho 'a\nid'"),
+        ("<# it's {{ inputs.v }} #> echo '{{ inputs.v }}'", "#> id", "<# it's # > id #> echo '#> id'"),
+        ('$x = @"\n{{ inputs.v }}\n"@', 'a\n"@ $(id)', '$x = @"\na\n`"@ `$(id)\n"@'),
+        ('@"\nit\'s\n"@\necho "{{ inputs.v }}"', '"', '@"\nit\'s\n"@\necho "`""'),
+        ("$x = @'\n{{ inputs.v }}\n'@", 'it\'s "$x" `', "$x = @'\nit's \"$x\" `\n'@"),
+        ("echo {{ inputs.v }}", "a; id", "echo a; id"),
+    ],
+)
+def test_a_value_stays_inside_the_quotes_of_powershell(template, value, found):
+    told = Told()
+    assert render(template, {"inputs": {"v": value}}, told.services(), guard="powershell") == found
+    is_changed = found != template.replace("{{ inputs.v }}", value)
+    assert len(told) == (is_changed or template == "echo {{ inputs.v }}")
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("@'\n{{ inputs.v }}\n'@", "a\n'@; id"),
+        ("@'\n'{{ inputs.v }}\n'@", "@; id"),
+        ('@"\n"{{ inputs.v }}\n"@', "@; id"),
+    ],
+)
+def test_a_value_that_would_end_a_here_string_is_refused(template, value):
+    with pytest.raises(ExpressionFailed, match="here-string"):
+        render(template, {"inputs": {"v": value}}, Services(), guard="powershell")
+
+
 def test_a_value_that_would_end_a_here_document_is_refused():
     with pytest.raises(ExpressionFailed, match="EOF"):
         render("cat <<EOF\n{{ inputs.v }}\nEOF", {"inputs": {"v": "a\nEOF\nid"}}, Services(), guard="shell")
