@@ -1,5 +1,6 @@
 """Scripts in many languages: perl runs for real; the others' programs are stand-ins that tell how they were called."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,6 @@ PROGRAMS = {
     "php": ("php", [], ".php"),
     "lua": ("lua", [], ".lua"),
     "julia": ("julia", [], ".jl"),
-    "powershell": ("pwsh", ["-File"], ".ps1"),
     "go": ("go", ["run"], ".go"),
     "deno": ("deno", ["run", "-A"], ".ts"),
     "bun": ("bun", ["run"], ".ts"),
@@ -73,6 +73,76 @@ async def look(context, language, kind, condition, **given):
 
 
 HERE = {"docker": {"host": "unix:///nowhere/docker.sock", "fallback": "process"}}
+
+
+STRICT = "$ErrorActionPreference = 'Stop'"
+
+
+@pytest.fixture
+def pwsh(stand_in, tmp_path):
+    """A stand-in for PowerShell that tells its arguments one by one, and ends with 1."""
+    stand_in("pwsh")
+    (tmp_path / "bin" / "pwsh").write_text('#!/bin/sh\nfor one; do echo "<$one>"; done\nexit 1\n')
+
+
+async def test_powershell_reads_the_commands_itself(make_context, pwsh):
+    context = make_context(inputs={"x": 'a"; $(Get-Date) `n', "y": "it's"})
+    given = {"type": "io.kestra.plugin.scripts.powershell.Commands", "taskRunner": LOCAL}
+    commands = ['echo "{{ inputs.x }}"', "echo '{{ inputs.y }}'"]
+    with pytest.raises(TaskFailed, match="exit code 1"):
+        await context.run(**given, beforeCommands=["Import-Module X"], commands=commands)
+    assert [line for _, line in context.lines if not line.startswith("A value held")] == [
+        "<-NoProfile>",
+        "<-NonInteractive>",
+        "<-Command>",
+        f"<{STRICT}",
+        "echo '##kestra:log:debug##'",
+        "Import-Module X",
+        "echo '##kestra:log:info##'",
+        'echo "a`"; `$(Get-Date) ``n"',
+        "echo 'it''s'>",
+    ]
+
+
+async def test_powershell_runs_a_script_so_that_its_errors_end_it(context, pwsh):
+    script = {"type": "io.kestra.plugin.scripts.powershell.Script", "taskRunner": LOCAL, "script": "Get-Item x"}
+    with pytest.raises(TaskFailed):
+        await context.run(**script)
+    assert context.said(f"^<{re.escape(STRICT)}$")
+    assert context.said(r"^& '/.*/script-.*\.ps1'>$")
+    with pytest.raises(TaskFailed):
+        await context.run(**script, failFast=False)
+    assert context.said(r"^<& '/.*\.ps1'>$")
+    with pytest.raises(TaskFailed):  # what reads the commands may be another shell
+        await context.run(**script, interpreter=["/bin/sh", "-c"])
+    assert context.said("^<-File>$")
+
+
+async def test_long_commands_for_powershell_go_through_a_file(context, pwsh):
+    given = {"type": "io.kestra.plugin.scripts.powershell.Commands", "taskRunner": LOCAL}
+    with pytest.raises(TaskFailed):
+        await context.run(**given, commands=[f"echo '{'y' * 200_000}'"])
+    assert context.said(r"^</.*/run-.*\.ps1>$")
+
+
+async def test_triggers_of_powershell(make_context, pwsh):
+    context = make_context(HERE)
+    found = {"condition": "exit 1", "exitCode": 1, "vars": None}
+    assert await look(context, "powershell", "CommandsTrigger", "exit 1", commands=["exit 1"]) == found
+    assert await look(context, "powershell", "ScriptTrigger", "exit 1", script="exit 1") == found
+
+
+@pytest.mark.parametrize("kind", ["Script", "Commands"])
+def test_groovy_runs_as_root_where_nobody_else_is_named(context, kind):
+    given = {"type": f"io.kestra.plugin.scripts.groovy.{kind}", "script" if kind == "Script" else "commands": "x"}
+    docker = {"type": "io.kestra.plugin.scripts.runner.docker.Docker"}
+
+    def user(**more):
+        return getattr(task(context, **given, **more).chosen_runner(context), "user", "nobody's")
+
+    assert (user(), user(taskRunner=docker), user(runner="DOCKER")) == ("root",) * 3
+    assert user(taskRunner={**docker, "user": "1000"}) == "1000"
+    assert user(taskRunner=LOCAL) == "nobody's"
 
 
 @pytest.mark.parametrize("language", PROGRAMS)

@@ -125,6 +125,8 @@ async def test_output_files_and_output_dir_are_named(context):
 async def test_an_older_script_that_names_the_output_dir_has_one(context):
     found = await shell(context, 'echo a > {{outputDir}}/a.txt; cp "$OUTPUT_DIR/a.txt" "$OUTPUT_DIR/b.txt"')
     assert sorted(found.outputFiles) == ["a.txt", "b.txt"]
+    found = await shell(context, 'echo a > "$OUTPUT_DIR/c.txt"')
+    assert "c.txt" in found.outputFiles
     with pytest.raises(NameMissing, match="outputDir"):
         await shell(context, "ls {{ outputDir }}", outputDirectory=False)
 
@@ -192,6 +194,25 @@ async def test_older_ways_to_say_where_a_script_runs(make_context):
     found = task(context, type=f"{SHELL}.Commands", commands=["x"], docker={"dockerHost": "tcp://h:1", "image": "i"})
     runner = found.chosen_runner(context)
     assert (runner.host, runner.image) == ("tcp://h:1", "i")
+
+
+def test_the_older_ways_come_before_the_task_runner(make_context):
+    """As in Kestra: `runner` before all, and `docker` before the options of a runner of Docker."""
+    context, commands = make_context(), {"type": f"{SHELL}.Commands", "commands": ["x"]}
+    docker = {"type": "io.kestra.plugin.scripts.runner.docker.Docker", "user": "1"}
+
+    def chosen(**given):
+        found = task(context, **commands, **given)
+        runner = found.chosen_runner(context)
+        assert runner.type == found.runner_type
+        return getattr(runner, "user", "a process")
+
+    assert chosen(taskRunner=docker, runner="PROCESS") == "a process"
+    assert chosen(taskRunner=PROCESS, runner="DOCKER", docker={"image": "i", "user": "2"}) == "2"
+    assert chosen(taskRunner=docker, docker={"image": "i", "user": "2"}) == "2"
+    assert chosen(taskRunner=docker) == "1"
+    assert chosen(taskRunner=PROCESS, docker={"image": "i"}) == "a process"
+    assert chosen(docker={"image": "i", "configPath": "/root/.docker/config.json"}) is None
 
 
 OLDEST = "io.kestra.core.tasks.scripts"

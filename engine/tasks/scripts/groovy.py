@@ -2,12 +2,24 @@
 
 from typing import ClassVar, Literal
 
+from engine.plugin import RunContext
+from engine.tasks.runners import Runner
 from engine.tasks.scripts.language import LanguageScript
+from engine.tasks.scripts.runner.docker import Docker
 from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
 from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 
-class Commands(CommandsTask):
+class GroovyTask(ScriptTask):
+    """What both tasks have: the image has a user of its own, who could write nothing into the working directory."""
+
+    def chosen_runner(self, context: RunContext) -> Runner:
+        runner = super().chosen_runner(context)
+        is_ours = isinstance(runner, Docker) and not runner.user
+        return runner.model_copy(update={"user": "root"}) if is_ours else runner
+
+
+class Commands(GroovyTask, CommandsTask):
     """Run shell commands in an image with Groovy."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -24,7 +36,7 @@ commands:
     type: Literal["io.kestra.plugin.scripts.groovy.Commands"]
 
 
-class Script(LanguageScript):
+class Script(GroovyTask, LanguageScript):
     """Run a script in Groovy."""
 
     examples: ClassVar[tuple[str, ...]] = (

@@ -2,13 +2,28 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from engine.plugin import Property
+from engine.tasks.property_types import TextList
 from engine.tasks.scripts.language import LanguageScript
-from engine.tasks.scripts.script_task import CommandsTask, ScriptTask
+from engine.tasks.scripts.script_task import POWERSHELL_COMMAND, CommandsTask, ScriptTask
 from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
+QUOTE = "'"
 
-class Commands(CommandsTask):
-    """Run shell commands in an image with PowerShell."""
+
+class PowerShellTask(ScriptTask):
+    """What both tasks have: PowerShell itself reads the commands, also those of `beforeCommands`."""
+
+    default_image: ClassVar[str] = "ghcr.io/kestra-io/powershell:latest"
+    interpreter: Property[TextList] = Field(
+        default_factory=lambda: ["pwsh", "-NoProfile", "-NonInteractive", POWERSHELL_COMMAND]
+    )
+
+
+class Commands(PowerShellTask, CommandsTask):
+    """Run commands in PowerShell, one after the other; with `failFast` the first error ends them."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -17,15 +32,14 @@ type: io.kestra.plugin.scripts.powershell.Commands
 namespaceFiles:
   enabled: true
 commands:
-  - pwsh -File report.ps1
+  - ./report.ps1 -Month "{{ inputs.month }}"
 """,
     )
-    default_image: ClassVar[str] = "ghcr.io/kestra-io/powershell:latest"
     type: Literal["io.kestra.plugin.scripts.powershell.Commands"]
 
 
-class Script(LanguageScript):
-    """Run a script in PowerShell."""
+class Script(PowerShellTask, LanguageScript):
+    """Run a script in PowerShell. As in Kestra it ends with 0 or 1: an `exit 3` in it is told as 1."""
 
     examples: ClassVar[tuple[str, ...]] = (
         r"""
@@ -35,10 +49,12 @@ script: |
   Write-Output (1 + 2)
 """,
     )
-    default_image: ClassVar[str] = "ghcr.io/kestra-io/powershell:latest"
     program: ClassVar[tuple[str, ...]] = ("pwsh", "-File")
     suffix: ClassVar[str] = ".ps1"
     type: Literal["io.kestra.plugin.scripts.powershell.Script"]
+
+    def command(self, file: str) -> list[str]:
+        return [f"& '{file.replace(QUOTE, QUOTE * 2)}'"] if self.is_powershell() else super().command(file)
 
 
 class ScriptTrigger(ScriptWatch):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, ValidationInfo, model_validator
 
+from engine.expressions import Guard
 from engine.plugin import (
     Instead,
     LateShellText,
@@ -28,10 +29,10 @@ from engine.tasks.property_types import JsonMap, OptionalText, TextList, documen
 from engine.tasks.runners import WORK, AnyRunner, Job, Runner
 from engine.tasks.script_output import SWITCHED, ScriptOutput
 from engine.tasks.scripts import older_shape
-from engine.tasks.scripts.runner.docker import older_docker
+from engine.tasks.scripts.runner.docker import Docker, older_docker
 from engine.tasks.working_files import collect, fetch_uris, place
 
-OUTPUT_DIR = re.compile(r"\boutputDir\b")
+OUTPUT_DIR = re.compile(r"\b(outputDir|OUTPUT_DIR)\b")
 MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
 LIBRARY = Path(__file__).parent / "library"  # what scripts can import: `kestra` in Python, `@kestra-io/libs` in Node.js
 
@@ -45,6 +46,7 @@ class ScriptResult(Outputs):
     taskRunner: dict[str, Any]  # noqa: N815
 
 
+POWERSHELL_COMMAND = "-Command"
 PROCESS = "io.kestra.plugin.core.runner.Process"
 DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
 
@@ -86,19 +88,19 @@ class ScriptTask(RunnableTask):
         return {**declaration, "outputDirectory": True} if OUTPUT_DIR.search(str(declaration)) else declaration
 
     def chosen_runner(self, context: RunContext) -> Runner:
-        """Where it runs: as the task says, else Docker, else what the operator set for machines without it."""
-        if self.task_runner is not None:
-            return self.task_runner
+        """In Docker unless the task says otherwise; the older `runner` and `docker` come first, as in Kestra."""
         if self.runner == "PROCESS":
-            return Process(type="io.kestra.plugin.core.runner.Process")
-        return older_docker(self.docker or {})
+            return Process(type=PROCESS)
+        if self.runner == "DOCKER" or self.task_runner is None:
+            return older_docker(self.docker or {})
+        return older_docker(self.docker) if self.docker and isinstance(self.task_runner, Docker) else self.task_runner
 
     @property
     def runner_type(self) -> str:
         """The type of the runner it asks for."""
-        if self.task_runner is not None:
-            return self.task_runner.type
-        return PROCESS if self.runner == "PROCESS" else DOCKER
+        if self.runner is not None or self.task_runner is None:
+            return PROCESS if self.runner == "PROCESS" else DOCKER
+        return self.task_runner.type
 
     def usual_image(self) -> str:
         """The image when the task names none."""
@@ -110,9 +112,11 @@ class ScriptTask(RunnableTask):
 
     async def rendered_text(self, context: RunContext, template: Any, guard: Literal["none", "shell"] = "shell") -> str:
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
-        if guard == "shell" and context.settings.scripts.escape == "off":
-            guard = "none"
-        text = await context.render(template, guard=guard, **self.names(context))
+        quoting: Guard = guard
+        if guard == "shell":
+            off = context.settings.scripts.escape == "off"
+            quoting = "none" if off else "powershell" if self.is_powershell() else "shell"
+        text = await context.render(template, guard=quoting, **self.names(context))
         return await fetch_uris(context, str(scalar_to_text(text)))
 
     async def rendered_lines(self, context: RunContext, commands: list[str] | str | None) -> list[str]:
@@ -155,11 +159,11 @@ class ScriptTask(RunnableTask):
         runner = self.chosen_runner(context)
         await self._place_files(context)
         before = [*prepared, *await self.rendered_lines(context, self.before_commands)]
-        if before and self.interpreter[-1:] == ["-c"]:  # what prepares is told at a lower level
+        if before and self.interpreter[-1:] in (["-c"], [POWERSHELL_COMMAND]):  # what prepares is told at a lower level
             quiet, loud = SWITCHED
             before = [f"echo '{quiet}'", *before, f"echo '{loud}'"]
         strict = self.fail_fast if fail_fast is None else fail_fast
-        text = "\n".join([*(["set -e"] if strict and self.target_os != "WINDOWS" else []), *before, *commands])
+        text = "\n".join([*(self._stops_at_errors() if strict else []), *before, *commands])
         heard = heard or ScriptOutput(context)
         job = Job(
             command=self._command(context, text),
@@ -193,12 +197,24 @@ class ScriptTask(RunnableTask):
         await place_namespace_files(context, self.namespace_files)
         await place(context, self.input_files or {})
 
+    def is_powershell(self) -> bool:
+        """Whether PowerShell reads the commands."""
+        program = re.split(r"[\\/]", self.interpreter[0])[-1] if self.interpreter else ""
+        return program.lower().removesuffix(".exe") in ("pwsh", "powershell")
+
+    def _stops_at_errors(self) -> list[str]:
+        if self.is_powershell():
+            return ["$ErrorActionPreference = 'Stop'"]
+        return [] if self.target_os == "WINDOWS" else ["set -e"]
+
     def _command(self, context: RunContext, text: str) -> list[str]:
-        if len(text.encode()) <= MAX_ARGUMENT or self.interpreter[-1:] != ["-c"]:
+        *program, last = self.interpreter or [""]
+        if len(text.encode()) <= MAX_ARGUMENT or last not in ("-c", POWERSHELL_COMMAND):
             return [*self.interpreter, text]
-        script = context.working_dir / WORK / f"run-{context.task_run_id}-{context.attempt}.sh"
+        ending, by = ("ps1", ["-File"]) if self.is_powershell() else ("sh", [])
+        script = context.working_dir / WORK / f"run-{context.task_run_id}-{context.attempt}.{ending}"
         script.write_text(text)
-        return [*self.interpreter[:-1], str(script)]
+        return [*program, *by, str(script)]
 
     def _environment(self, context: RunContext, extra: Mapping[str, str]) -> dict[str, str]:
         folder = context.working_dir

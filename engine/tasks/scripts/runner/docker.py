@@ -285,7 +285,8 @@ def labels(context: RunContext) -> dict[str, str]:
 def older_docker(options: Mapping[str, Any]) -> Docker:
     """The runner that the older `docker:` block of a task describes; TaskFailed when it does not fit."""
     names = {"dockerHost": "host", "dockerConfig": "config"}
-    given = {names.get(name, name): value for name, value in options.items()}
+    # Kestra knows `configPath` still and reads it no more: a flow would name a file of the machine it runs on.
+    given = {names.get(name, name): value for name, value in options.items() if name != "configPath"}
     try:
         return Docker.model_validate(
             {"type": "io.kestra.plugin.scripts.runner.docker.Docker", **given}, context={"rendered": True}
