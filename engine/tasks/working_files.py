@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
+from engine.errors import NotFound
 from engine.plugin import RunContext, TaskFailed
+from engine.tasks.local_files import reached
 from engine.tasks.property_types import scalar_to_text
 from engine.tasks.runners import WORK
 
-STORAGE = "kestra://"
+STORAGE, OF_NAMESPACE, LOCAL = "kestra://", "nsfile://", "file://"
 STORED_URI = re.compile(r"kestra:///[^\s\"'`<>|;&(){}\[\]\\,]+")
 
 
@@ -28,7 +31,11 @@ def inside(folder: Path, name: str) -> Path:
 
 
 async def place(context: RunContext, files: Mapping[str, Any], folder: Path | None = None) -> list[Path]:
-    """Write `inputFiles` (name → text, storage URI or nothing) below the working directory; their paths."""
+    """Write `inputFiles` below the working directory; their paths.
+
+    Each is a name → text, nothing, or the URI of a file: of storage, of a namespace (`nsfile:///path`,
+    `nsfile://other.namespace/path`) or of this machine (`file:///path`).
+    """
     folder = folder or context.working_dir
     placed = []
     for name, content in files.items():
@@ -38,13 +45,31 @@ async def place(context: RunContext, files: Mapping[str, Any], folder: Path | No
             raise TaskFailed(
                 f"The content of input file {name!r} is a list or a map.", fix="Give text or a file's URI."
             )
-        stored = context.files.path(text.strip()) if text.strip().startswith(STORAGE) else None
+        stored = await _source(context, text.strip())
         try:
             await asyncio.to_thread(_write, path, text, stored)
         except OSError as error:
             raise TaskFailed(f"{name[:80]!r} can't be written: {error.strerror}.", fix="Change its name.") from error
         placed.append(path)
     return placed
+
+
+async def _source(context: RunContext, text: str) -> Path | None:
+    """The file that a URI names, None when the text is none; NotFound, Refused, TaskFailed."""
+    if text.startswith(STORAGE):
+        return context.files.path(text)
+    if text.startswith(OF_NAMESPACE):
+        namespace, _, name = text.removeprefix(OF_NAMESPACE).partition("/")
+        found = (await context.files.namespace_files(namespace or None)).get(unquote(name))
+        if found is None:
+            raise NotFound(f"There is no file {text}.", fix="Put it among the files of the namespace.")
+        return found
+    return await reached(context, lambda reach: _there(reach.place(text))) if text.startswith(LOCAL) else None
+
+
+def _there(path: Path) -> Path:
+    path.stat()  # FileNotFoundError
+    return path
 
 
 def _write(path: Path, text: str, stored: Path | None) -> None:

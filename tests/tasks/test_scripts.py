@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import re
 import shutil
 import signal
 import sysconfig
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from engine.errors import NameMissing, TaskFailed
+from engine.errors import NameMissing, NotFound, TaskFailed
 from engine.tasks import catalogue
 from tests.shared import part
 from tests.tasks.context import TestContext, task
@@ -129,6 +130,29 @@ async def test_an_older_script_that_names_the_output_dir_has_one(context):
     assert "c.txt" in found.outputFiles
     with pytest.raises(NameMissing, match="outputDir"):
         await shell(context, "ls {{ outputDir }}", outputDirectory=False)
+
+
+async def test_input_files_are_those_of_namespaces_and_of_the_machine(make_context, tmp_path):
+    """As in Kestra: `nsfile:///…`, of another namespace `nsfile://its.name/…`, and `file:///…` where flows may read."""
+    (tmp_path / "a b.txt").write_text("there")
+    context = make_context({"local_files": {"allowed_paths": [str(tmp_path)]}})
+    context.files.shared = {"lib/x.sh": tmp_path / "a b.txt"}
+    context.files.others = {"company.other": {"y.sh": tmp_path / "a b.txt"}}
+    given = {
+        "own": "nsfile:///lib/x.sh",
+        "its": "nsfile://company.other/y.sh",
+        "local": (tmp_path / "a b.txt").as_uri(),
+        "text": "see nsfile:///lib/x.sh",
+    }
+    await shell(context, "cat own its local text > all.txt", inputFiles=given)
+    assert (context.working_dir / "all.txt").read_text() == "theretheretheresee nsfile:///lib/x.sh"
+    for missing in ("nsfile:///y.sh", "nsfile://company.none/lib/x.sh", "nsfile:///"):
+        with pytest.raises(NotFound, match=re.escape(f"There is no file {missing}")):
+            await shell(context, "true", inputFiles={"x": missing})
+    with pytest.raises(TaskFailed, match=r"There is no .*/nothing"):
+        await shell(context, "true", inputFiles={"x": (tmp_path / "nothing").as_uri()})
+    with pytest.raises(TaskFailed, match="may not use files of this machine"):
+        await shell(make_context(), "true", inputFiles={"x": "file:///etc/hostname"})
 
 
 async def test_namespace_files(context, tmp_path):
