@@ -471,6 +471,17 @@ async def test_dependencies_are_installed_for_the_task_alone(context, wheel, mon
         importlib.import_module("tiny_pack")
 
 
+@pytest.mark.parametrize("body", [{"script": "pass"}, {"commands": ["true"]}])
+async def test_dependencies_are_there_before_all_commands(context, wheel, body):
+    """As in Kestra, where they are installed before anything runs, and what cannot be had ends the task in any case."""
+    given = {"type": f"{PYTHON}.{'Script' if 'script' in body else 'Commands'}", "taskRunner": PROCESS, **body}
+    look = ["python3 -c 'import tiny_pack; print(tiny_pack.SIZE)'"]
+    await context.run(**given, dependencies=[str(wheel)], beforeCommands=look)
+    assert ("DEBUG", "7") in context.lines
+    with pytest.raises(TaskFailed, match="exit code"):
+        await context.run(**given, dependencies=["/nowhere/tiny_pack-1.0-py3-none-any.whl"], failFast=False)
+
+
 async def test_python_commands(context):
     await context.run(
         type=f"{PYTHON}.Commands", taskRunner=PROCESS, commands=["python3 -c 'from kestra import Kestra; print(5)'"]

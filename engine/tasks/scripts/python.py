@@ -50,7 +50,8 @@ class PythonTask(ScriptTask):
         return shutil.which(f"python{found[1]}") if found else None
 
     def install(self, context: RunContext) -> list[str]:
-        """The command that installs `dependencies` for this task only; TaskFailed when `pythonVersion` is none."""
+        """The command that installs `dependencies` for this task only, before all others; TaskFailed when
+        `pythonVersion` is none."""
         if self.python_version and not VERSION.fullmatch(self.python_version):
             raise TaskFailed(f"`pythonVersion` {self.python_version!r} is not a version.", fix="Write it as 3.12.")
         if self.python_version and self.chosen_runner(context).is_local and not self._local_version():
@@ -62,10 +63,10 @@ class PythonTask(ScriptTask):
         fresh = [] if self.dependency_cache_enabled else ["--no-cache"]
         pip = quoted([python, "-m", "pip", "install", "--quiet", *(f"{flag}-dir" for flag in fresh), *given])
         if self.package_manager == "PIP":
-            return [pip]
+            return [f"{pip} || exit $?"]
         uv = quoted(["uv", "pip", "install", "--quiet", "--python", python, *fresh, *given])
         told = f"{quoted(['echo', NO_UV])}; " if "package_manager" in self.model_fields_set else ""
-        return [f"if command -v uv >/dev/null 2>&1; then {uv}; else {told}{pip}; fi"]
+        return [f"if command -v uv >/dev/null 2>&1; then {uv}; else {told}{pip}; fi || exit $?"]
 
     def environment(self, context: RunContext) -> dict[str, str]:
         """Where Python finds our module and the dependencies."""
@@ -90,8 +91,8 @@ commands:
     type: Literal["io.kestra.plugin.scripts.python.Commands", "io.kestra.core.tasks.scripts.Python"]
 
     async def run(self, context: RunContext) -> ScriptResult:
-        lines = [*self.install(context), *await self.rendered_lines(context, self.commands)]
-        return await self.run_commands(context, lines, env=self.environment(context))
+        lines = await self.rendered_lines(context, self.commands)
+        return await self.run_commands(context, lines, prepared=self.install(context), env=self.environment(context))
 
 
 class Script(PythonTask):
@@ -114,8 +115,8 @@ script: |
     async def run(self, context: RunContext) -> ScriptResult:
         file = own_file(context, "script", ".py")
         file.write_text(await self.rendered_text(context, self.script, "none"))
-        lines = [*self.install(context), quoted([self.interpreter_name(context), str(file)])]
-        return await self.run_commands(context, lines, env=self.environment(context))
+        lines = [quoted([self.interpreter_name(context), str(file)])]
+        return await self.run_commands(context, lines, prepared=self.install(context), env=self.environment(context))
 
 
 class ScriptTrigger(ScriptWatch):
