@@ -236,7 +236,7 @@ def test_the_older_ways_come_before_the_task_runner(make_context):
     assert chosen(taskRunner=docker, docker={"image": "i", "user": "2"}) == "2"
     assert chosen(taskRunner=docker) == "1"
     assert chosen(taskRunner=PROCESS, docker={"image": "i"}) == "a process"
-    assert chosen(docker={"image": "i", "configPath": "/root/.docker/config.json"}) is None
+    assert chosen(docker={"image": "i", "configPath": "~/.docker/config.json"}) is None
 
 
 OLDEST = "io.kestra.core.tasks.scripts"
