@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from engine.errors import NotFound
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.local_files import reached
-from engine.tasks.property_types import scalar_to_text
+from engine.tasks.property_types import document_from_text, scalar_to_text
 from engine.tasks.runners import WORK
 
 STORAGE, OF_NAMESPACE, LOCAL = "kestra://", "nsfile://", "file://"
@@ -52,6 +52,17 @@ async def place(context: RunContext, files: Mapping[str, Any], folder: Path | No
             raise TaskFailed(f"{name[:80]!r} can't be written: {error.strerror}.", fix="Change its name.") from error
         placed.append(path)
     return placed
+
+
+async def rendered_map(context: RunContext, written: Any, name: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The map of a late property `name`, whose templates see `names` too; TaskFailed when it is none."""
+    try:
+        found = document_from_text(await context.render(written, **names))
+    except ValueError as error:
+        raise TaskFailed(f"`{name}` {error}.") from error
+    if found is not None and not isinstance(found, dict):
+        raise TaskFailed(f"`{name}` is no map.")
+    return dict(found or {})
 
 
 async def _source(context: RunContext, text: str) -> Path | None:

@@ -123,6 +123,21 @@ async def test_output_files_and_output_dir_are_named(context):
     assert sorted(found.outputFiles) == ["a.txt", "sub/b.txt"]
 
 
+async def test_input_files_know_the_folders_too(make_context):
+    context = make_context(inputs={"x": "{{ secret('TOKEN') }}", "all": {"b": "1"}})
+    main = "echo {{ outputFiles['a.txt'] }} > {{ outputDir }}/{{ workingDir | length }}.txt"
+    found = await shell(context, "sh main.sh", inputFiles={"main.sh": main}, outputFiles=["a.txt"])
+    (name,) = found.outputFiles
+    assert name == f"{len(str(context.working_dir))}.txt"
+    assert context.files.text(found.outputFiles[name]) == f"{context.working_dir}/a.txt\n"
+    await shell(context, "cat a", inputFiles={"a": "{{ inputs.x }}"})
+    assert ("INFO", "{{ secret('TOKEN') }}") in context.lines
+    await shell(context, "cat b", inputFiles="{{ inputs.all }}")
+    assert ("INFO", "1") in context.lines
+    with pytest.raises(TaskFailed, match="`inputFiles` is no map"):
+        await shell(context, "true", inputFiles="{{ [1] }}")
+
+
 async def test_an_older_script_that_names_the_output_dir_has_one(context):
     found = await shell(context, 'echo a > {{outputDir}}/a.txt; cp "$OUTPUT_DIR/a.txt" "$OUTPUT_DIR/b.txt"')
     assert sorted(found.outputFiles) == ["a.txt", "b.txt"]

@@ -13,8 +13,9 @@ from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableT
 from engine.tasks.kubernetes import pod_files
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.kubernetes.pod_files import FileSidecar
-from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text
+from engine.tasks.property_types import JsonMap, OptionalText, TextList
 from engine.tasks.script_output import ScriptOutput
+from engine.tasks.working_files import rendered_map
 
 POLL = 1.0
 ENDED = frozenset({"Succeeded", "Failed"})
@@ -141,14 +142,7 @@ outputFiles: [out.txt]
 
     async def _given(self, context: RunContext, written: Any, name: str) -> dict[str, Any]:
         """A map whose templates see where the pod's files are."""
-        rendered = await context.render(written, **pod_files.names(self.output_files or []))
-        try:
-            found = document_from_text(rendered)
-        except ValueError as error:
-            raise TaskFailed(f"`{name}` {error}.") from error
-        if found is not None and not isinstance(found, dict):
-            raise TaskFailed(f"`{name}` is no map.")
-        return dict(found or {})
+        return await rendered_map(context, written, name, pod_files.names(self.output_files or []))
 
     async def _made(self, context: RunContext, cluster: Cluster, base: str, *, takes: bool) -> dict[str, Any]:
         about = await self._given(context, self.metadata, "metadata")

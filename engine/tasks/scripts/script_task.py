@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, ValidationInfo, model_validator
 from engine.expressions import Guard
 from engine.plugin import (
     Instead,
+    LateProperty,
     LateShellText,
     Outputs,
     Property,
@@ -30,7 +31,7 @@ from engine.tasks.runners import WORK, AnyRunner, Job, Runner
 from engine.tasks.script_output import SWITCHED, ScriptOutput
 from engine.tasks.scripts import older_shape
 from engine.tasks.scripts.runner.docker import Docker, older_docker
-from engine.tasks.working_files import collect, fetch_uris, place
+from engine.tasks.working_files import collect, fetch_uris, place, rendered_map
 
 OUTPUT_DIR = re.compile(r"\b(outputDir|OUTPUT_DIR)\b")
 MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
@@ -71,7 +72,7 @@ class ScriptTask(RunnableTask):
     fail_fast: Property[bool] = Field(
         default=True, validation_alias=AliasChoices("failFast", "exitOnFailed", "fail_fast")
     )
-    input_files: Property[JsonMap | None] = None
+    input_files: LateProperty[JsonMap | None] = None
     output_files: Property[TextList | None] = None
     namespace_files: Property[NamespaceFiles | bool | None] = None
     output_directory: Annotated[Property[bool], Instead("outputFiles")] = False
@@ -195,7 +196,7 @@ class ScriptTask(RunnableTask):
         if self.output_directory:
             self._output_dir(context).mkdir(parents=True, exist_ok=True)
         await place_namespace_files(context, self.namespace_files)
-        await place(context, self.input_files or {})
+        await place(context, await rendered_map(context, self.input_files, "inputFiles", self.names(context)))
 
     def is_powershell(self) -> bool:
         """Whether PowerShell reads the commands."""
