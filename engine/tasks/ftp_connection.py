@@ -2,17 +2,19 @@
 
 import ftplib
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, TaskFailed
+from engine.core.durations import Duration
+from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_host
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.remote_tasks import NO_PROXY, Remote
@@ -44,6 +46,20 @@ class Entry:
     attrs: Attributes
 
 
+class FtpOptions(Part):
+    """How long is waited for the machine; 0 is for ever."""
+
+    connection_timeout: Duration | None = Field(default=None, description="For a connection; 30 s unless given.")
+    socket_timeout: Duration | None = Field(default=None, description="For each answer; 30 s unless given.")
+    data_timeout: Duration | None = Field(default=None, description="For more of a file; 30 s unless given.")
+    control_keep_alive_timeout: Duration | None = Field(
+        default=None, description="After so much silence while a file is on its way TCP asks whether all is well."
+    )
+    control_keep_alive_reply_timeout: Duration | None = Field(
+        default=None, description="Of no effect: TCP knows how long to wait for its answer."
+    )
+
+
 class FtpConnected(Remote):
     """Which machine, and who we are to it."""
 
@@ -59,13 +75,19 @@ class FtpConnected(Remote):
     proxy_host: Annotated[Property[OptionalText], NO_PROXY] = None
     proxy_port: Property[OptionalText] = None
     proxy_type: Property[OptionalText] = None
+    options: Property[FtpOptions | None] = None
 
     def place(self, path: str) -> str:
         return path.strip().lstrip("/") or "." if self.root_dir else path.strip()
 
     def made(self) -> ftplib.FTP:
         """A client that is not connected yet."""
-        return ftplib.FTP(timeout=PATIENCE, encoding="utf-8")  # noqa: S321 - what the flow asks for
+        return ftplib.FTP(timeout=self._patience("connection_timeout"), encoding="utf-8")  # noqa: S321 - as asked
+
+    def _patience(self, name: str) -> float | None:
+        """Seconds to wait for what an option is about; None is for ever."""
+        said: timedelta | None = getattr(self.options, name, None)
+        return PATIENCE if said is None else said.total_seconds() or None
 
     @asynccontextmanager
     async def files(self, context: RunContext) -> AsyncIterator[Any]:
@@ -97,6 +119,13 @@ class FtpConnected(Remote):
     def sign_in(self, client: ftplib.FTP, port: int) -> None:
         """Connect and say who we are."""
         client.connect(self.host, port)
+        sock: socket.socket = client.sock  # type: ignore[assignment]  # there is one now
+        sock.settimeout(self._patience("socket_timeout"))
+        client.timeout = self._patience("data_timeout")  # of the connections that files come over
+        if idle := self.options and self.options.control_keep_alive_timeout:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(idle.total_seconds())))
         client.login(self.username or "anonymous", self.password or "")
         client.set_pasv(self.passive_mode)
 
@@ -113,7 +142,12 @@ class FtpsConnected(FtpConnected):
         tls = ssl.create_default_context()
         if self.insecure_trust_all_certificates:
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        return _Tls(timeout=PATIENCE, encoding="utf-8", context=tls, implicit=self.mode == "IMPLICIT")
+        return _Tls(
+            timeout=self._patience("connection_timeout"),
+            encoding="utf-8",
+            context=tls,
+            implicit=self.mode == "IMPLICIT",
+        )
 
     def sign_in(self, client: ftplib.FTP, port: int) -> None:
         super().sign_in(client, port)
@@ -131,8 +165,6 @@ class _Tls(ftplib.FTP_TLS):
     def connect(self, *given: Any, **named: Any) -> str:
         if not self._implicit:
             return super().connect(*given, **named)
-        import socket
-
         self.host, self.port = given[0], given[1]
         plain = socket.create_connection((self.host, self.port), self.timeout)
         self.af = plain.family

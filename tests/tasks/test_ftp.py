@@ -1,5 +1,6 @@
 """Files over FTP and FTPS, on a real server; the tasks are those of SFTP."""
 
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -103,6 +104,26 @@ async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_
         assert context.said("b.csv and what comes after it are left where they are", "WARN")
         with pytest.raises(TaskFailed, match="refused"):
             await trigger.poll(context)
+
+
+@pytest.mark.parametrize("kind", ["ftp", "ftps"])
+async def test_how_long_is_waited(context, home, tmp_path, kind):
+    self_signed(tmp_path)
+    tls = {"certificate": tmp_path / "server.pem"} if kind == "ftps" else {}
+    trust = {"insecureTrustAllCertificates": True} if kind == "ftps" else {}
+    options = {"connectionTimeout": "PT3S", "socketTimeout": "PT5S", "dataTimeout": "PT0S"}
+    options |= {"controlKeepAliveTimeout": "PT7S", "controlKeepAliveReplyTimeout": "PT1S"}
+    with ftp(home, **tls) as port:
+        declared = {"id": "t", "type": f"{FS}.{kind}.List", **who(port), **trust, "from": "/in", "options": options}
+        task = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+        client = task.made()
+        assert client.timeout == 3
+        task.sign_in(client, port)
+        assert (client.sock.gettimeout(), client.timeout) == (5, None)
+        assert client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        client.quit()
+        given = {"options": {"dataTimeout": "PT{{ 2 + 3 }}S"}, "from_": "/in"}
+        assert len((await context.run(type=f"{FS}.{kind}.List", **who(port), **trust, **given)).files) == 4
 
 
 async def test_who_is_refused(context, home):
