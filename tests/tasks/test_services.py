@@ -348,7 +348,13 @@ async def test_jira(context):
         issue = {"projectKey": "OPS", "summary": "S", "description": "D", "labels": ["a"], "issueTypeId": "10001"}
         found = await context.run(type=f"{PLUGIN}.jira.issues.Create", **who, **issue)
         assert (found.key, found.url) == ("OPS-12", f"{jira.url}/browse/OPS-12")
-        assert jira.last.json["fields"]["issuetype"] == {"id": "10001"}
+        assert (jira.last.json["fields"]["issuetype"], jira.last.json["fields"]["labels"]) == ({"id": "10001"}, ["a"])
+        for priority, told in (("High", {"name": "High"}), ("2", {"id": "2"})):
+            await context.run(type=f"{PLUGIN}.jira.issues.Create", **who, projectKey="OPS", priority=priority)
+            fields = {"project": {"key": "OPS"}, "issuetype": {"name": "Task"}, "priority": told}
+            assert jira.last.json == {"fields": fields}
+        with pytest.raises(TaskFailed, match="needs a project"):
+            await context.run(type=f"{PLUGIN}.jira.issues.Create", **who, summary="S")
         pair = base64.b64decode(jira.last.headers["authorization"].split()[1]).decode()
         assert pair == "ann:s3cret"
         await context.run(

@@ -132,12 +132,13 @@ issueTypeId: "10001"
     summary: Property[OptionalText] = None
     description: Property[OptionalText] = None
     labels: Property[TextList | None] = None
+    priority: Property[OptionalText] = Field(default=None, description="A priority's name, such as High, or its id.")
     issue_type_id: Property[OptionalText] = None
     issue_type: Annotated[Property[OptionalText], Instead("issueTypeId", "with the number of the type")] = None
 
     async def run(self, context: RunContext) -> Made:
-        if not self.payload and not (self.project_key and self.summary):
-            raise TaskFailed("An issue needs a project and a summary.", fix="Give `projectKey` and `summary`.")
+        if not self.payload and not self.project_key:
+            raise TaskFailed("An issue needs a project.", fix="Give `projectKey`.")
         kind = {"id": self.issue_type_id} if self.issue_type_id else {"name": self.issue_type or "Task"}
         fields = {
             "project": {"key": self.project_key},
@@ -145,6 +146,7 @@ issueTypeId: "10001"
             "description": self.description,
             "labels": self.labels,
             "issuetype": kind,
+            "priority": {"id" if self.priority.isdigit() else "name": self.priority} if self.priority else None,
         }
         own = {"fields": {name: value for name, value in fields.items() if value is not None}}
         made = await self.jira(context, "POST", "issue", self.body(own)) or {}
