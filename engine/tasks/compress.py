@@ -8,7 +8,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.file_encryption import Derivation, Kind, decrypt, encrypt
-from engine.tasks.property_types import JsonMap, Text
+from engine.tasks.folder_contents import contents
+from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.runners import WORK, own_file
 from engine.tasks.working_files import inside
 
@@ -103,7 +104,7 @@ class Packed(Outputs):
 
 
 class ArchiveCompress(RunnableTask):
-    """Pack files into an archive."""
+    """Pack files, or a folder with all that lies below it, into an archive."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -114,35 +115,60 @@ from:
   reports/summary.md: "{{ outputs.summary.uri }}"
 algorithm: ZIP
 """,
+        """
+id: pack
+type: io.kestra.plugin.compress.ArchiveCompress
+fromDirectory: nsfile:///reports
+algorithm: TAR
+compression: GZIP
+""",
     )
     type: Literal["io.kestra.plugin.compress.ArchiveCompress"]
-    from_: Property[JsonMap] = Field(alias="from")
+    from_: Property[JsonMap | None] = Field(default=None, alias="from")
+    from_directory: Property[OptionalText] = Field(
+        default=None, description="`nsfile:///reports` of a namespace, or a folder of the working directory."
+    )
     algorithm: Property[Archive]
     compression: Property[Compression | None] = None
 
     async def run(self, context: RunContext) -> Packed:
-        files = {str(name): context.files.path(str(uri)) for name, uri in self.from_.items()}
+        if self.from_ is None and not self.from_directory:
+            raise TaskFailed("It is not said what to pack.", fix="Give `from` or `fromDirectory`.")
         if self.algorithm not in ("ZIP", "JAR", "TAR"):
             raise TaskFailed(f"{self.algorithm} archives cannot be written here.", fix="Use ZIP or TAR.")
+        held = dict(await contents(context, self.from_directory)) if self.from_directory else {}
+        held |= {str(name): context.files.path(str(uri)) for name, uri in (self.from_ or {}).items()}
         suffix = ".tar" if self.algorithm == "TAR" else f".{self.algorithm.lower()}"
         target = own_file(context, "packed", f"{suffix}")
-        await asyncio.to_thread(self._pack, files, target)
-        context.metric("count", len(files))
+        await asyncio.to_thread(self._pack, held, target)
+        context.metric("count", sum(1 for path in held.values() if path))
         return Packed(uri=await context.files.put(target, f"archive{suffix}"))
 
-    def _pack(self, files: dict[str, Path], target: Path) -> None:
+    def _pack(self, held: Mapping[str, Path | None], target: Path) -> None:
         with ExitStack() as stack:
             out: IO[bytes] = stack.enter_context(target.open("wb"))
             if self.compression:
                 out = stack.enter_context(_writer(out, self.compression))
             if self.algorithm == "TAR":
                 with tarfile.open(fileobj=out, mode="w|") as tar:
-                    for name, path in files.items():
-                        tar.add(path, arcname=name)
+                    for name, path in held.items():
+                        if path is None:
+                            tar.addfile(_tar_folder(name))
+                        else:
+                            tar.add(path, arcname=name)
             else:
                 with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-                    for name, path in files.items():
-                        packed.write(path, arcname=name)
+                    for name, path in held.items():
+                        if path is None:
+                            packed.mkdir(name)
+                        else:
+                            packed.write(path, arcname=name)
+
+
+def _tar_folder(name: str) -> tarfile.TarInfo:
+    folder = tarfile.TarInfo(name)
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+    return folder
 
 
 class FileCompress(RunnableTask):

@@ -279,6 +279,53 @@ async def test_archives(context, algorithm, compression):
         await context.run(type="io.kestra.plugin.compress.ArchiveDecompress", from_=given["a.txt"], **how)
 
 
+def names_in(context, packed):
+    path = context.files.path(packed.uri)
+    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else tarfile.open(path) as found:
+        return found.namelist() if isinstance(found, zipfile.ZipFile) else found.getnames()
+
+
+@pytest.mark.parametrize("algorithm", ["ZIP", "TAR"])
+async def test_a_folder_of_a_namespace_is_packed(context, tmp_path, algorithm):
+    for name in ("reports/a.txt", "reports/2026/b.txt", "reports-old/c.txt"):
+        context.files.shared[name] = tmp_path / name.replace("/", "-")
+        context.files.shared[name].write_text(name)
+    pack = {"type": "io.kestra.plugin.compress.ArchiveCompress", "algorithm": algorithm}
+    packed = await context.run(**pack, fromDirectory="nsfile:///reports")
+    assert [name.rstrip("/") for name in names_in(context, packed)] == ["2026", "2026/b.txt", "a.txt"]
+    more = {"from": {"d.txt": await stored(context, "D", "d")}}
+    owner = context.namespace.replace(".", "/")
+    packed = await context.run(**pack, **more, fromDirectory=f"kestra:///{owner}/_files/reports/2026/")
+    unpacked = await context.run(
+        type="io.kestra.plugin.compress.ArchiveDecompress", algorithm=algorithm, **{"from": packed.uri}
+    )
+    texts = {name: context.files.text(uri) for name, uri in unpacked.files.items()}
+    assert texts == {"b.txt": "reports/2026/b.txt", "d.txt": "D"}
+    for wrong, said in (
+        ({}, "not said what to pack"),
+        ({"fromDirectory": "nsfile:///none"}, "no files below none"),
+        ({"fromDirectory": "kestra:///a/b/executions/1"}, "no folder of a namespace"),
+        ({"fromDirectory": "none"}, "no folder none in the working directory"),
+        ({"fromDirectory": "../.."}, "leaves the working directory"),
+    ):
+        with pytest.raises(TaskFailed, match=said):
+            await context.run(**pack, **wrong)
+
+
+@pytest.mark.parametrize("algorithm", ["ZIP", "TAR"])
+async def test_a_folder_of_the_working_directory_is_packed_without_its_links(context, algorithm):
+    folder = context.working_dir / "data"
+    (folder / "nested" / "empty").mkdir(parents=True)
+    (folder / "nested" / "a.txt").write_text("A")
+    (folder / "link.txt").symlink_to("/etc/passwd")
+    (folder / "out").symlink_to("/etc")
+    pack = {"type": "io.kestra.plugin.compress.ArchiveCompress", "algorithm": algorithm}
+    packed = await context.run(**pack, fromDirectory="data")
+    assert [name.rstrip("/") for name in names_in(context, packed)] == ["nested", "nested/a.txt", "nested/empty"]
+    packed = await context.run(**pack, fromDirectory=".")
+    assert [name.rstrip("/") for name in names_in(context, packed)][:2] == ["data", "data/nested"]
+
+
 async def test_an_archive_stays_in_its_folder(context):
     zipped, tarred = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as packed:
