@@ -69,6 +69,18 @@ async def test_lists_over_pages(gcp, gcp_service):
         await names(regExp="(")
 
 
+async def test_all_objects_below_a_place_are_deleted(gcp, gcp_service):
+    filled(gcp_service, "in/a.csv", "in/b.csv", "in/c.txt", "in/old/d.csv")
+    delete = {"type": f"{GCS}.DeleteList", **gcp.who, "from_": "gs://inbox/in/"}
+    done = await gcp.run(**delete, regExp=r".*\.csv", concurrent=2)
+    assert (done.count, done.size) == (2, len("in/a.csv") + len("in/b.csv"))
+    assert {name for _, name in gcp_service.objects} == {"in/c.txt", "in/old/d.csv"}
+    assert (await gcp.run(**delete, listingType="RECURSIVE")).count == 2
+    assert (await gcp.run(**delete)).count == 0
+    with pytest.raises(TaskFailed, match="nothing to delete"):
+        await gcp.run(**delete, errorOnEmpty=True)
+
+
 async def test_objects_are_taken_and_moved(gcp, gcp_service):
     filled(gcp_service, "in/a.csv", "in/b.csv", "in/c.csv")
     take = {"type": f"{GCS}.Downloads", **gcp.who, "from_": "gs://inbox/in/"}

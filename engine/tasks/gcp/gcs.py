@@ -1,5 +1,6 @@
 """`io.kestra.plugin.gcp.gcs`: objects of Google Cloud Storage."""
 
+import asyncio
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from engine.plugin import (
 from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.gcp_objects import (
     ActionFields,
+    Blob,
     Blobs,
     GcsConnected,
     ListFields,
@@ -191,6 +193,46 @@ class Delete(GcsConnected, RunnableTask):
         if not deleted and self.error_on_missing:
             raise TaskFailed(f"There is no object {self.uri}.", fix="Leave out `errorOnMissing`.")
         return Gone(uri=self.uri, deleted=deleted)
+
+
+class AllGone(Outputs):
+    """How many objects were deleted, and how many bytes they held."""
+
+    count: int
+    size: int
+
+
+class DeleteList(ListFields, RunnableTask):
+    """Delete all objects below a place that a pattern names."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.gcp.gcs.DeleteList
+from: gs://reports/2024/
+listingType: RECURSIVE
+regExp: .*\\.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.gcs.DeleteList"]
+    concurrent: Property[int | None] = Field(default=None, ge=2, description="How many at once.")
+    error_on_empty: Property[bool] = False
+
+    async def run(self, context: RunContext) -> AllGone:
+        found = await listing(self, context, "FILES")
+        if not found and self.error_on_empty:
+            raise TaskFailed("There is nothing to delete.", fix="Leave out `errorOnEmpty`.")
+        at_once = asyncio.Semaphore(self.concurrent or 1)
+
+        async def delete(one: Blob) -> int:
+            async with at_once:
+                gone = await delete_object(self, context, one["bucket"], one["name"])
+            return int(one["size"]) if gone else 0
+
+        size = sum(await asyncio.gather(*map(delete, found)))
+        context.metric("count", len(found))
+        context.metric("size", size)
+        return AllGone(count=len(found), size=size)
 
 
 class Copied(Outputs):
