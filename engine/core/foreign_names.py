@@ -56,6 +56,10 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
 GRAPH = "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag` each says what it waits for."
 LOOP = "Put the task into an `io.kestra.plugin.core.flow.ForEach`."
+FOLDER = (
+    "Each task has a folder of its own: begin the command with `cd FOLDER && `, and let tasks that share files stand "
+    "in an `io.kestra.plugin.core.flow.WorkingDirectory`."
+)
 ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of a part → what does the same here
     Flow: {
         "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
@@ -64,7 +68,11 @@ ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of
         "schedule": SCHEDULE,
         "cron": SCHEDULE,
     },
-    Task: {"dependsOn": GRAPH, "needs": GRAPH, "loop": LOOP, "with_items": LOOP},
+    Task: {
+        **dict.fromkeys(("dependsOn", "needs"), GRAPH),
+        **dict.fromkeys(("loop", "with_items"), LOOP),
+        **dict.fromkeys(("workingDirectory", "workingDir", "working_directory", "workdir", "cwd"), FOLDER),
+    },
     Input: {"optional": "Write `required: false`.", "nullable": "Write `required: false`."},
 }
 INSIDE = {  # what is written below properties that people give a single value

@@ -335,6 +335,12 @@ def task(more: str) -> str:
         (task("    loop: [a]\n"), 7, 5, "Put the task into an `io.kestra.plugin.core.flow.ForEach`."),
         (task("    if: '{{ flow.id }}'\n"), 7, 5, "Unknown property `if`. Did you mean `runIf`?"),
         (flow(f"tasks:\n{COMMANDS}    run: [ls]\n"), 6, 5, "Unknown property `run`. Did you mean `commands`?"),
+        (
+            flow(f"tasks:\n{COMMANDS}    commands: [ls]\n    workingDirectory: /x\n"),
+            7,
+            5,
+            "begin the command with `cd FOLDER && `",
+        ),
         (flow(f"tasks:\n{COMMANDS}    commands: [ls]\n    environment: {{}}\n"), 7, 5, "Did you mean `env`?"),
         (
             flow(f"cron: '@daily'\n{SAY}"),
