@@ -408,6 +408,10 @@ def test_runners_that_are_not_to_be_had_say_where_a_script_runs_instead(edition,
     assert advice in found.suggestion
 
 
+def test_a_type_of_the_other_edition_that_is_a_copy_names_the_one_that_is_here():
+    assert "Write `io.kestra.plugin.git.Clone`" in catalogue().unknown("io.kestra.plugin.ee.git.Clone", "task").fix
+
+
 def test_a_type_looked_for_too_deep_in_its_service_is_found():
     asked = catalogue().unknown("io.kestra.plugin.dbt.cli.commands.DbtCli", "task")
     assert asked.fix == "Did you mean 'io.kestra.plugin.dbt.cli.DbtCLI'?"

@@ -203,6 +203,7 @@ def test_csharp_and_fsharp_run_in_the_image_of_the_sdk(context):
             name = "Script" if "script" in kind else "Commands"
             found = task(context, type=f"io.kestra.plugin.scripts.{language}.{name}", **kind)
             assert found.asked_image() == "mcr.microsoft.com/dotnet/sdk:10.0"
+    assert task(context, type="io.kestra.plugin.scripts.dotnet.FSharp", script="").suffix == ".fsx"
 
 
 async def test_jbang_runs_other_languages_and_may_speak(context, stand_in):

@@ -39,7 +39,7 @@ script: |
     default_image: ClassVar[str] = IMAGE
     program: ClassVar[tuple[str, ...]] = ("dotnet", "fsi")
     suffix: ClassVar[str] = ".fsx"
-    type: Literal["io.kestra.plugin.scripts.fsharp.Script"]
+    type: Literal["io.kestra.plugin.scripts.fsharp.Script", "io.kestra.plugin.scripts.dotnet.FSharp"]
 
 
 class ScriptTrigger(SdkFields, ScriptWatch):
