@@ -96,6 +96,8 @@ ABSENT = {
     "`io.kestra.plugin.ai.agent.AIAgent`.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.ee.git.Clone": "Write `io.kestra.plugin.git.Clone`, whose properties are the same.",
+    "io.kestra.plugin.microsoft.fabric.pipeline.Run": "Write "
+    "`io.kestra.plugin.microsoft.fabric.data.engineering.RunPipeline`, whose properties are the same.",
     **{
         f"io.kestra.plugin.{edition}{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` "
         f"out, and the script runs in a container of Docker's; {there}."

@@ -408,8 +408,12 @@ def test_runners_that_are_not_to_be_had_say_where_a_script_runs_instead(edition,
     assert advice in found.suggestion
 
 
-def test_a_type_of_the_other_edition_that_is_a_copy_names_the_one_that_is_here():
-    assert "Write `io.kestra.plugin.git.Clone`" in catalogue().unknown("io.kestra.plugin.ee.git.Clone", "task").fix
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("ee.git.Clone", "git.Clone"), ("microsoft.fabric.pipeline.Run", "microsoft.fabric.data.engineering.RunPipeline")],
+)
+def test_a_type_that_is_another_by_now_names_the_one_that_is_here(name, ours):
+    assert f"Write `io.kestra.plugin.{ours}`" in catalogue().unknown(f"io.kestra.plugin.{name}", "task").fix
 
 
 def test_a_type_looked_for_too_deep_in_its_service_is_found():
