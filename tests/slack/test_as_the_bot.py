@@ -89,7 +89,8 @@ async def test_what_slack_refuses_the_bot_fails_the_task(engine: Engine, slack: 
     """
     done = await run(engine, tasks.format(id="outside"))
     assert done.state is State.FAILED
-    assert any("not_in_channel. Invite the app" in line.message for line in await engine.logs(done.id))
+    told = [line.message for line in await engine.logs(done.id)]
+    assert any("not_in_channel" in line and ". Invite the app" in line for line in told)
     slack.scripts["reactions.add"] = [Refusal(error="internal_error", status=500)]
     slack.channels["C1"].members.add("U0BOT")
     slack.write("hi")
