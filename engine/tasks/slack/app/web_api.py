@@ -184,7 +184,7 @@ def judged(said: Mapping[str, Any], method: str, fine: tuple[str, ...] = ()) -> 
     if reason == "missing_scope" and said.get("needed"):
         fix = f"Add the scope {said['needed']} to the app and install it again."
     reasons = "; ".join([*told(said), *([str(said["detail"])] if said.get("detail") else [])])
-    raise TaskFailed(f"Slack refused {method}: {reason}{f' ({reasons})' if reasons else ''}", fix=fix)
+    raise TaskFailed(f"Slack refused {method}: {reason}{f' ({reasons}).' if reasons else ''}", fix=fix)
 
 
 def name_in(said: Mapping[str, Any], key: str, method: str) -> str:
