@@ -8,8 +8,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.bigquery_definitions import Encryption, TableDefinition
-from engine.tasks.bigquery_jobs import BigQueryConnected
-from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
+from engine.tasks.bigquery_jobs import BigQueryConnected, table_of
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
 from engine.tasks.rest_service import present
 
 
@@ -110,6 +110,39 @@ class Extracted(Outputs):
     sourceTable: str  # noqa: N815
     destinationUris: list[str]  # noqa: N815
     fileCounts: list[int]  # noqa: N815
+
+
+class ExtractTask(JobTask):
+    """Which table goes where, and how it is written."""
+
+    source_table: Property[Text]
+    destination_uris: Property[TextList]
+    compression: Property[OptionalText] = None
+    field_delimiter: Property[OptionalText] = None
+    format: Property[OptionalText] = Field(default=None, description="CSV, JSON, AVRO or PARQUET.")
+    use_avro_logical_types: Property[bool | None] = None
+    print_header: Property[bool | None] = None
+    job_timeout_ms: Property[OptionalInteger] = None
+
+    async def run(self, context: RunContext) -> Extracted:
+        extract = present(
+            sourceTable=table_of(self.source_table),
+            destinationUris=self.destination_uris,
+            compression=self.compression,
+            fieldDelimiter=self.field_delimiter,
+            destinationFormat={"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format, self.format) if self.format else None,
+            useAvroLogicalTypes=self.use_avro_logical_types,
+            printHeader=self.print_header,
+        )
+        job = await self.ended(context, self.job_timeout_ms, extract=extract)
+        counts = [int(one) for one in job["statistics"].get("extract", {}).get("destinationUriFileCounts", ())]
+        context.metric("output.file_counts", sum(counts))
+        return Extracted(
+            jobId=job["jobReference"]["jobId"],
+            sourceTable=table_of(self.source_table)["tableId"],
+            destinationUris=self.destination_uris,
+            fileCounts=counts,
+        )
 
 
 def is_missing(error: TaskFailed) -> bool:

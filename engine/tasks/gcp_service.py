@@ -78,7 +78,7 @@ class GcpConnected(Part):
         headers = {**await self.headers(context), **more}
         return await rest_service.document(context, "Google Cloud", method, url, headers=headers, **given)
 
-    async def pages(self, context: RunContext, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
+    async def pages(self, context: RunContext, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """All pages of a list."""
         found: list[dict[str, Any]] = []
         asked = dict(params)

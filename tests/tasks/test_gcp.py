@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from engine.plugin import Message
 from engine.tasks import catalogue
 from tests.tasks.context import heard, in_hand, let_go, taken
 from tests.wire.gcp import gcp_service
+from tests.wire.loopback import Answered, serving
 
 __all__ = ["gcp_service"]
 
@@ -288,6 +290,71 @@ async def test_datasets(gcp, gcp_service):
     assert kept["access"] == [{"role": "READER", name: value} for name, value in zip(names, whom, strict=True)]
     with pytest.raises(TaskFailed, match="answered 404"):
         await gcp.run(**{**change, "name": "other"})
+
+
+CONFIG = "projects/p/locations/eu/transferConfigs/c1"
+
+
+@pytest.fixture
+def transfers(make_context, gcp_service):
+    """Runs of a transfer as they are listed, and what each look at the one that is waited for says."""
+    known = SimpleNamespace(listed=[], said=[], begun=[])
+
+    def handle(request):
+        path = request.path.removeprefix("/v1/")
+        if path == f"{CONFIG}/runs":
+            known.states = request.parameters["states"]
+            return Answered({"transferRuns": known.listed})
+        if path == f"{CONFIG}:startManualRuns":
+            known.begun.append(request.json)
+            return Answered({"runs": [{"name": f"{CONFIG}/runs/new", "state": "PENDING"}]})
+        if path == CONFIG:
+            return Answered({"destinationDatasetId": "shop"})
+        return Answered({"name": path, **(known.said.pop(0) if len(known.said) > 1 else known.said[0])})
+
+    with serving(handle) as wire:
+        settings = gcp_service.settings
+        settings["providers"]["bigquery_transfers"] = {"base_url": f"{wire.url}/v1"}
+        context = make_context(settings)
+        who = {"serviceAccount": gcp_service.service_account, "transferConfigName": CONFIG, "pollInterval": "PT0.01S"}
+        context.transfer = {"type": f"{BIGQUERY}.RunTransferConfig", **who}
+        yield known, context
+
+
+async def test_a_transfer_is_run_and_waited_for(transfers):
+    known, context = transfers
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    known.listed = [{"name": f"{CONFIG}/runs/queued", "state": "PENDING", "scheduleTime": later}]
+    known.said = [{"state": "RUNNING"}, {"state": "SUCCEEDED"}]
+    done = await context.run(**context.transfer)
+    assert done.model_dump() == {
+        "runName": f"{CONFIG}/runs/new", "state": "SUCCEEDED", "reattached": False,
+        "destinationDatasetId": "shop", "projectId": "p", "location": "eu",
+    }  # fmt: skip
+    assert (known.states, len(known.begun)) == (["PENDING", "RUNNING"], 1)
+    known.said = [{"state": "FAILED", "errorStatus": {"message": "No such table."}}]
+    with pytest.raises(TaskFailed, match=r"runs/new ended as FAILED: No such table\."):
+        await context.run(**context.transfer)
+    known.said = [{"state": "RUNNING"}]
+    assert (await context.run(**context.transfer, wait=False)).state == "PENDING"
+    with pytest.raises(TaskFailed, match=r"did not end within 0:00:00\.020000.*maxDuration"):
+        await context.run(**context.transfer, maxDuration="PT0.02S")
+    with pytest.raises(TaskFailed, match="names no transfer"):
+        await context.run(**{**context.transfer, "transferConfigName": "../secrets"})
+
+
+async def test_a_transfer_that_is_under_way_is_not_run_twice(transfers):
+    known, context = transfers
+    old, new = ((datetime.now(UTC) - timedelta(hours=hours)).isoformat() for hours in (3, 1))
+    known.listed = [
+        {"name": f"{CONFIG}/runs/a", "state": "RUNNING", "scheduleTime": old},
+        {"name": f"{CONFIG}/runs/b", "state": "PENDING", "scheduleTime": new},
+    ]
+    known.said = [{"state": "SUCCEEDED"}]
+    done = await context.run(**context.transfer)
+    assert (done.runName, done.reattached, known.begun) == (f"{CONFIG}/runs/a", True, [])
+    assert (await context.run(**context.transfer, reattachMaxAge="PT2H")).runName == f"{CONFIG}/runs/b"
+    assert (await context.run(**context.transfer, reattach=False)).runName == f"{CONFIG}/runs/new"
 
 
 async def test_tables(gcp, gcp_service):

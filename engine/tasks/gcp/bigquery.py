@@ -14,7 +14,7 @@ from engine.tasks.bigquery_loads import Loaded, LoadFields
 from engine.tasks.bigquery_queries import Queried, QueryFields
 from engine.tasks.bigquery_tables import (
     Copied,
-    Extracted,
+    ExtractTask,
     Gone,
     GoneDataset,
     JobTask,
@@ -24,9 +24,10 @@ from engine.tasks.bigquery_tables import (
     is_missing,
     table_told,
 )
+from engine.tasks.bigquery_transfers import TransferTask
 from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.property_types import JsonMap, Text, TextList
 from engine.tasks.rest_service import present
 from engine.tasks.trigger_fields import task_of
 
@@ -345,7 +346,7 @@ destinationTable: my-project.archive.orders_{{ now() | date('yyyyMMdd') }}
         return Copied(jobId=job["jobReference"]["jobId"])
 
 
-class ExtractToGcs(JobTask):
+class ExtractToGcs(ExtractTask):
     """Export a table to Cloud Storage."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -360,31 +361,16 @@ fieldDelimiter: ";"
 """,
     )
     type: Literal["io.kestra.plugin.gcp.bigquery.ExtractToGcs"]
-    source_table: Property[Text]
-    destination_uris: Property[TextList]
-    compression: Property[OptionalText] = None
-    field_delimiter: Property[OptionalText] = None
-    format: Property[OptionalText] = Field(default=None, description="CSV, JSON, AVRO or PARQUET.")
-    use_avro_logical_types: Property[bool | None] = None
-    print_header: Property[bool | None] = None
-    job_timeout_ms: Property[OptionalInteger] = None
 
-    async def run(self, context: RunContext) -> Extracted:
-        extract = present(
-            sourceTable=table_of(self.source_table),
-            destinationUris=self.destination_uris,
-            compression=self.compression,
-            fieldDelimiter=self.field_delimiter,
-            destinationFormat={"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format, self.format) if self.format else None,
-            useAvroLogicalTypes=self.use_avro_logical_types,
-            printHeader=self.print_header,
-        )
-        job = await self.ended(context, self.job_timeout_ms, extract=extract)
-        counts = [int(one) for one in job["statistics"].get("extract", {}).get("destinationUriFileCounts", ())]
-        context.metric("output.file_counts", sum(counts))
-        return Extracted(
-            jobId=job["jobReference"]["jobId"],
-            sourceTable=table_of(self.source_table)["tableId"],
-            destinationUris=self.destination_uris,
-            fileCounts=counts,
-        )
+
+class RunTransferConfig(TransferTask):
+    """Run a transfer of BigQuery's Data Transfer Service, or wait for the run of it that is under way."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: transfer
+type: io.kestra.plugin.gcp.bigquery.RunTransferConfig
+transferConfigName: projects/my-project/locations/eu/transferConfigs/615123456789012345
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.RunTransferConfig"]
