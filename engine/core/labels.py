@@ -9,6 +9,13 @@ Pairs = tuple[tuple[str, str], ...]
 
 SYSTEM = "system."
 ALLOWED_SYSTEM = frozenset({"system.readOnly"})
+RESTARTED = "system.restarted"
+REPLAYED = "system.replay"
+
+
+def marked(labels: Pairs, key: str) -> Pairs:
+    """Labels with one that says `true`, as Kestra puts on what was restarted or replayed."""
+    return (*(pair for pair in labels if pair[0] != key), (key, "true"))
 
 
 def read_labels(declared: Any) -> Pairs:

@@ -11,7 +11,6 @@ from engine.core.conditions import ConditionContext, Upstream
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
-from engine.core.labels import read_labels
 from engine.core.state import State
 from engine.core.variables import labels_map
 from engine.errors import EngineError, FlowInvalid, NotFound, Refused
@@ -19,6 +18,7 @@ from engine.expressions import render
 from engine.rendering import typed_value
 from engine.runtime.creation import CORRELATION, Creator, Prepared
 from engine.runtime.flows import Flows
+from engine.runtime.trigger_labels import labels_of_trigger
 from engine.store import commands as outbox
 from engine.store import triggers as rows
 from engine.store.commands import Announcement, Stored
@@ -228,8 +228,7 @@ class FlowTriggers:
             def rendered_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
                 return one(text, {"trigger": told, **extra}, typed)
 
-            written = read_labels(trigger.labels)
-            labels = tuple((key, str(rendered_one(value, {}, False))) for key, value in written)
+            labels = labels_of_trigger(trigger.labels, lambda text: str(rendered_one(text, {}, False)))
             return rendered(trigger.inputs, rendered_one), labels
 
         given, labels = await (in_a_thread(work) if self._waits(match.flow, trigger) else promptly(work))

@@ -20,6 +20,7 @@ from engine.plugin import Records
 from engine.rendering import typed_value
 from engine.runtime.creation import Creator, Prepared
 from engine.runtime.flow_triggers import rendered
+from engine.runtime.trigger_labels import labels_of_trigger
 from engine.trigger_context import TriggerContext
 
 Pairs = tuple[tuple[str, str], ...]
@@ -116,12 +117,13 @@ class Starts:
     ) -> Start:
         """The execution for what happened: the trigger's inputs and labels, then those given; EngineError."""
         one = self._render_with(flow, names)
-        written = read_labels(trigger.labels)
 
         def work() -> tuple[dict[str, Any], Pairs]:
-            return rendered(trigger.inputs, one), tuple((key, str(one(value, {}, False))) for key, value in written)
+            return rendered(trigger.inputs, one), labels_of_trigger(
+                trigger.labels, lambda text: str(one(text, {}, False))
+            )
 
-        given, own = await aside([trigger.inputs, dict(written)], work)
+        given, own = await aside([trigger.inputs, dict(read_labels(trigger.labels))], work)
         resolved = await self.creator.check_for(trigger, flow, {**given, **(inputs or {})})
         prepared = await self.creator.prepare(flow, resolved, local_files=False, execution_id=execution_id)
         return Start(prepared, variables, (*own, *labels))

@@ -43,6 +43,21 @@ def test_restart_runs_what_failed_and_keeps_what_succeeded():
         check_restart(after)
 
 
+def test_a_label_says_what_was_restarted_or_replayed():
+    driver = Driver()
+    source = flow(log("a", "{{ labels.system.restarted ?? unknown }}"))
+    execution = driver.run(source)
+    assert execution.state is State.FAILED
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, dict(after.labels).get("system.restarted")) == (State.SUCCESS, "true")
+    again = replayed(driver.flow_of(after), after, "X9", driver.now)
+    assert ("system.replay", "true") in again.labels
+    whole = replayed(driver.flow_of(after), after, "X9", driver.now, from_task_run=run_of(after, "a").id)
+    assert ("system.replay", "true") in whole.labels
+
+
 def test_restart_of_a_pause_asks_again():
     driver = Driver()
     execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="FAIL")))

@@ -9,6 +9,7 @@ from engine.core.executor.plans import Plan, plan_of
 from engine.core.executor.restarts import ancestors_of, reopened, restarted
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, FlowableTask, PausingTask
+from engine.core.labels import REPLAYED, marked
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 
@@ -21,6 +22,7 @@ def replayed(
 
     `flow` may be another revision. What stood before the task run is kept with its outputs; what follows it runs again.
     """
+    execution = replace(execution, labels=marked(execution.labels, REPLAYED))
     if from_task_run is None:
         return _from_start(execution, flow.revision, new_id, now, by)
     runs = _kept(plan_of(flow), execution, from_task_run, now)

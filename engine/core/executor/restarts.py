@@ -16,6 +16,7 @@ from engine.core.executor.stopping import children_of
 from engine.core.executor.timeouts import watch
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, ItemsTask
+from engine.core.labels import RESTARTED, marked
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 
@@ -63,6 +64,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
         outputs=None,
         rendered=kept,
         held=False,
+        labels=marked(execution.labels, RESTARTED),
         attempt_number=execution.attempt_number + 1,
     )
 
