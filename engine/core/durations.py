@@ -18,7 +18,9 @@ _SHAPE = re.compile(
 )
 _LONGER = re.compile(r"[-+]?P(?:[-+]?\d+[YMWD])+(?:T.*)?", re.IGNORECASE | re.ASCII)  # weeks, months or years
 _SECONDS = re.compile(r"[-+]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
-_COUNTED = re.compile(r"(?P<number>\d+) ?(?P<unit>s|m|h|d)(?:ec|in|our|r|ay|econd|inute)?s?", re.IGNORECASE | re.ASCII)
+_UNIT = r"(?P<unit>s|m|h|d|w)(?:ec|in|our|r|ay|econd|inute|eek)?s?"
+_COUNTED = re.compile(rf"(?P<number>\d+) ?{_UNIT}", re.IGNORECASE | re.ASCII)
+_MISPLACED = re.compile(r"P(?:(?P<short>\d+[HMS])|T(?P<days>\d+D))", re.IGNORECASE | re.ASCII)
 _CLOCK = re.compile(r"(?P<hours>\d{1,2}):(?P<minutes>\d\d)(?::(?P<seconds>\d\d))?", re.ASCII)
 _MICROS = {
     "days": 86_400_000_000,
@@ -32,7 +34,8 @@ def parse(text: str) -> timedelta:
     """The length of `PT5M6S`, `P1D`, `-PT0.5S`; ValueError when the text is no duration or longer than 1,000 years."""
     found = _SHAPE.fullmatch(text.strip())
     if not found and _LONGER.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is not a duration: days are the longest unit; write a week as `P7D`.")
+        said = f"minutes stand behind a `T`: write `{near}`" if (near := meant(text)) else "write a week as `P7D`"
+        raise ValueError(f"{text!r} is not a duration: days are the longest unit; {said}.")
     if not found or not any(found[unit] for unit in _MICROS) or found["time"] in ("T", "t"):
         raise ValueError(f"{text!r} is not a duration; write it as `PT30S`, `PT10M`, `PT1H30M` or `P1D`.")
     micros = sum(int(found[unit] or 0) * size for unit, size in _MICROS.items())
@@ -47,7 +50,11 @@ def meant(text: str) -> str:
     """What `10s`, `5 minutes` and `01:30:00` are as durations; "" for what is like none of these."""
     if counted := _COUNTED.fullmatch(text.strip()):
         unit = counted["unit"].upper()
+        if unit == "W":
+            return f"P{int(counted['number']) * 7}D"
         return f"P{'' if unit == 'D' else 'T'}{counted['number']}{unit}"
+    if placed := _MISPLACED.fullmatch(text.strip()):
+        return f"PT{placed['short']}".upper() if placed["short"] else f"P{placed['days']}".upper()
     if clock := _CLOCK.fullmatch(text.strip()):
         hours, minutes, seconds = (int(one or 0) for one in clock.groups())
         return to_iso(timedelta(hours=hours, minutes=minutes, seconds=seconds))

@@ -19,6 +19,7 @@ from engine.core.inputs import INPUT_TYPES, FlowOutput, Input
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.task import AnyTask, Part, Task, Typed
+from engine.core.triggers import Trigger
 from engine.core.yaml_text import Path, walk
 
 GOES = 5  # a value is made open, left out, given again; at last something stands for its part
@@ -31,6 +32,7 @@ NO_TASKS = frozenset({"inputs", "onResume", "outputs", "assets"})  # what has an
 LISTS = frozenset({"tasks", "then", "else", "errors", "finally", "afterExecution", "defaults"})
 OF_PARTS = LISTS | {"triggers", "inputs", "onResume"}  # lists of what has an id
 PLAIN_ID = re.compile(r"[a-zA-Z0-9][\w-]*")
+ALONE = frozenset({"concurrency", "sla", "checks", "retry", "workerSelector"})  # nothing refers to them
 MERE_NAMES = ("Known here", "Did you mean")  # advice on a property that has to do with no other part
 
 
@@ -48,6 +50,7 @@ class StandIns:
         self.registry = registry
         self._classes: dict[str, type[Typed]] = {}
         self.opened: dict[Path, int] = {}  # what nothing could look into before, and in which go it was opened
+        self.unnamed: list[str] = []  # inputs whose ids are none, though others may call them so
         self.moved: dict[Path, Path] = {}  # where something stands in the mended flow → where it was written
 
     def resolve(self, declaration: Any, kind: str = "task") -> type[Typed]:
@@ -73,6 +76,13 @@ class Mended:
     wrong: frozenset[Path] = frozenset()
     opened: tuple[Path, ...] = ()
     moved: Mapping[Path, Path] = field(default_factory=dict)
+    unnamed: tuple[str, ...] = ()
+
+    def of_names(self, found: Sequence[Finding]) -> Iterator[Finding]:
+        """Those of what is found in templates that are not about an input whose id can't be one."""
+        for one in found:
+            if one.code != "unknown-input" or not any(f"`inputs.{name}`" in one.message for name in self.unnamed):
+                yield one
 
     def apart(self, found: Sequence[Finding]) -> Iterator[Finding]:
         """Those of what is found in the mended flow that are not about what was mended, where they were written."""
@@ -107,7 +117,7 @@ def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Regis
             told += [one for one in findings if _was_hidden(one, told, classes.opened, go)]
     hidden = tuple(_as_written(one, classes.moved) for one in told[shown:])
     wrong = frozenset(map(_path, told)) - {()}
-    return Mended(flow, hidden, wrong, tuple(classes.opened), classes.moved)
+    return Mended(flow, hidden, wrong, tuple(classes.opened), classes.moved, tuple(classes.unnamed))
 
 
 def _was_hidden(one: Finding, told: Sequence[Finding], opened: Mapping[Path, int], go: int) -> bool:
@@ -152,10 +162,11 @@ def _mend(one: Finding, left: dict[str, Any], classes: StandIns, go: int) -> boo
         return _itemized(owner, path, left, classes, go)
     if isinstance(name, int) and isinstance(value, Mapping) and one.code == "type":
         return _joined(owner, path, left, classes, go)
-    if name in OF_PARTS and isinstance(value, Mapping) and one.code == "type":
+    is_list = name in OF_PARTS or path[-2:-1] == ("cases",)
+    if is_list and isinstance(value, Mapping) and one.code == "type":
         return _listed(owner, path, classes, go)
     if one.code == "unknown-property":
-        _spell(owner, str(name), flow_slips.MEANT.findall(one.suggestion))
+        _spell(owner, path, left, flow_slips.MEANT.findall(one.suggestion), classes, go)
     elif path in (("id",), ("namespace",)):
         owner[name] = NOT_GIVEN
     elif name == "id" or one.code in ("unknown-type", "wrong-place") or not _is_value(path, left, classes.registry):
@@ -182,7 +193,8 @@ def _is_rendered(path: Path, left: Any, registry: Registry) -> bool:
 def _is_value(path: Path, left: Any, registry: Registry) -> bool:
     """Whether something is a value of its part alone: no item of a list, no part, nothing that others may refer to."""
     value = _at(left, path) if flow_problems.is_there(left, path) else None
-    if isinstance(path[-1], int) or path[-1] in REFERRED or path == ("tasks",) or _holds_tasks({"": value}):
+    is_referred = path[-1] in REFERRED and (len(path) == 1 or path[-1] == "onResume")
+    if isinstance(path[-1], int) or is_referred or path == ("tasks",) or _holds_tasks({"": value}):
         return False
     owner = flow_problems.part_at(path[:-1], left, registry)
     part = flow_problems.part_at(path, left, registry) if isinstance(value, Mapping) else None
@@ -195,13 +207,13 @@ def _without(path: Path, left: dict[str, Any], classes: StandIns, go: int) -> bo
         part = _at(left, path[:length]) if flow_problems.is_there(left, path[:length]) else None
         cls = flow_problems.part_at(path[:length], left, classes.registry) if isinstance(part, dict) else None
         if isinstance(part, dict) and cls is not None and issubclass(cls, Input | FlowOutput):
-            return _open(part, path[length:])
+            return _open(part, path, length, classes)
         if isinstance(part, dict) and cls is not None and issubclass(cls, Typed):
             is_of_id = path[length:] == ("id",)
             if is_of_id:
                 return _any_id(part, cls, path, classes, go)
             return _stand_in(part, path[:length], left, classes, go)
-    return False
+    return path[0] in ALONE and left.pop(str(path[0]), None) is not None
 
 
 def _itemized(owner: Any, path: Path, left: Any, classes: StandIns, go: int) -> bool:
@@ -244,7 +256,10 @@ def _joined(owner: Any, path: Path, left: Any, classes: StandIns, go: int) -> bo
 def _listed(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
     """Make a list of one part, or of parts by name."""
     name, given = path[-1], owner[path[-1]]
-    if isinstance(given.get("type"), str):
+    if given.keys() == {"tasks"} and isinstance(given["tasks"], list):
+        owner[name] = given["tasks"]
+        classes.moved[path] = (*path, "tasks")
+    elif isinstance(given.get("type"), str):
         owner[name] = [given]
         classes.moved[(*path, 0)] = path
     elif all(isinstance(one, Mapping) for one in given.values()):
@@ -259,9 +274,15 @@ def _listed(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
     return True
 
 
-def _open(part: dict[str, Any], inside: Path) -> bool:
+def _open(part: dict[str, Any], path: Path, length: int, classes: StandIns) -> bool:
     """Make an input or an output of the flow one that takes any value; its id is what others call it."""
-    if inside[-1:] == ("id",) or not isinstance(part.get("id"), str) or not part.keys().isdisjoint(NESTED):
+    if path[length:] == ("id",):
+        classes.unnamed += [part["id"]] if isinstance(part.get("id"), str) else []
+        part["id"] = "-".join(map(str, (NOT_GIVEN, *path[:length])))
+        if path[0] == "outputs":
+            part.setdefault("value", OPEN)
+        return True
+    if path[-1] == "id" or not isinstance(part.get("id"), str) or not part.keys().isdisjoint(NESTED):
         return False
     kept = {"id": part["id"], "type": "JSON", "required": False} | ({"value": OPEN} if "value" in part else {})
     part.clear()
@@ -291,7 +312,8 @@ def _stand_in(part: dict[str, Any], path: Path, left: Any, classes: StandIns, go
     if _holds_tasks({name: value for name, value in part.items() if name not in held}):
         return False
     classes.opened.update({(*path, name): go for name in held})
-    name = HOLDER if held else "NotInstalled"
+    known = classes.registry.find(kind) if isinstance(kind, str) and issubclass(base, Trigger) else None
+    name = HOLDER if held else known.__name__ if known is not None else "NotInstalled"
     classes.stand_for(part, _made(name, base, kind if isinstance(kind, str) else NOT_GIVEN, tuple(held.items())))
     return True
 
@@ -307,11 +329,17 @@ def _shape(name: str, value: Any) -> Any:
     return tuple[AnyTask, ...] if items else None
 
 
-def _spell(owner: dict[str, Any], name: str, meant: Sequence[str]) -> None:
+def _spell(owner: dict[str, Any], path: Path, left: Any, meant: Sequence[str], classes: StandIns, go: int) -> None:
     """Call a property what it is probably meant to be called, where that is still free."""
-    value = owner.pop(name)
-    if meant:
-        owner.setdefault(meant[0], value)
+    value = owner.pop(str(path[-1]))
+    if path[-1] == "dependsOn" and path[-2:-1] == ("task",):
+        _at(left, path[:-2]).setdefault("dependsOn", [value] if isinstance(value, str) else value)
+    if meant and meant[0] not in owner:
+        owner[meant[0]] = value
+        called = (*path[:-1], meant[0])
+        classes.moved[called] = path
+        if meant[0] in OF_PARTS and isinstance(value, list):
+            classes.opened[called] = go
 
 
 def _holds_tasks(part: Mapping[str, Any]) -> bool:

@@ -208,9 +208,9 @@ def _finding(
         return Finding(path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid")
     expected = [found for found in map(expectation, errors) if found]
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
-        advice = "Begin each value with `- `." if path[-1:] == ("values",) else _itemized(first["input"])
+        advice = flow_slips.itemized(first["input"], path)
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
-    advice = _untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
+    advice = flow_slips.untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
@@ -220,42 +220,16 @@ def _finding(
     return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
 
 
-def _untyped(given: Any) -> str:
-    """What to write for an item that has no `type`: by another name it may have one, and `- who: STRING` means one."""
-    if not isinstance(given, Mapping):
-        return ""
-    near = next((key for key in given if key.lower() == "type"), None) or next(
-        iter(get_close_matches("type", given, n=1, cutoff=0.7)), None
-    )
-    if near:
-        return f"Did you mean `type` by `{near}`?"
-    name, value = next(iter(given.items()), ("", None))
-    if len(given) == 1 and isinstance(value, Mapping) and "type" in value:
-        return f"Write `- id: {name}`, and what stands below it in the column of that `id`."
-    is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
-    return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""
-
-
-def _itemized(given: Mapping[str, Any]) -> str:
-    """How to write as a list what is a mapping."""
-    name, value = next(iter(given.items()), ("", None))
-    if not name or (name in ("id", "type", "task", "key", "name") and not isinstance(value, Mapping)):
-        return "Begin each item with `- `."
-    what = "type" if "." in name else "id"
-    more = f" and below it `type: {value}`" if isinstance(value, str) and value.isupper() else ""
-    return f"Begin each item with `- `, and give it its {what}: `- {what}: {name}`{more}."
-
-
 def _advice(error: ErrorDetails, path: Path) -> str:
     """What to write instead, where that can be told from what is there."""
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind in ("literal_error", "enum") and isinstance(given, str):
-        choices = {one.lower(): one for one in CHOICE.findall(str(context["expected"]))}
-        near = get_close_matches(given.lower(), choices, n=1)
-        return f"Did you mean `{choices[near[0]]}`?" if near else ""
+        near = foreign_names.choice(given, CHOICE.findall(str(context["expected"])))
+        return f"Did you mean `{near}`?" if near else ""
     if kind.startswith(("dict", "mapping", "model")):
         if isinstance(given, list):
-            return "Write `name: value` in each line, without `- `."
+            is_cases = path[-1:] == ("cases",)
+            return foreign_names.OF_CASES if is_cases else "Write `name: value` in each line, without `- `."
         form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
         return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
     if kind.startswith(("list", "tuple")) and isinstance(given, str | int | float) and "\n" not in str(given):
@@ -276,6 +250,7 @@ def _advice(error: ErrorDetails, path: Path) -> str:
         plain = normalize("NFKD", given.replace("ß", "ss")).encode("ascii", "ignore").decode() or given
         mended = NO_NAME.sub("-", plain.strip()).strip("-._")
         mended = mended if re.search(context["pattern"], mended) else mended.lower()
+        mended = mended if re.search(context["pattern"], mended) else mended.replace(".", "-")
         return f"Write for example `{mended}`." if mended and re.search(context["pattern"], mended) else ""
     return ""
 

@@ -56,6 +56,7 @@ OF_OTHER_TRIGGERS = {  # what people call what `trigger` has
     **dict.fromkeys(("status", "executionState"), "state"),
 }
 SINGLE = frozenset({"STRING", "SELECT", "ENUM", "INT", "FLOAT", "BOOLEAN", "BOOL", "SECRET", "EMAIL", "URI", "FILE"})
+PARSED = frozenset({"JSON", "YAML", "ION", "ARRAY", "MULTISELECT"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
 OF_UPSTREAM = frozenset({"namespace", "flowId", "state", "hasRetryAttempt"})  # … which `when` of a trigger asks for
@@ -101,7 +102,8 @@ class References:
         nowhere: dict[str, Finding] = {}  # each name once, where it stands first
         for read in (one for index, one in enumerate(there) if index not in words):
             is_known = knows_all and read.at not in behind
-            if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known)) is not None:
+            is_minus = read.at in template_reads.subtracted(template)
+            if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known, is_minus)) is not None:
                 nowhere[read.path[0]] = one
         yield from nowhere.values()
 
@@ -116,10 +118,10 @@ class References:
         """Whether all names that a template sees there are known: in what a task or an output of the flow renders."""
         return path[0] in BLOCKS and OF_OTHERS.isdisjoint(path[1:]) and not self._sets_variables()
 
-    def _nowhere(self, path: Path, read: Read, is_known: bool) -> Finding | None:
+    def _nowhere(self, path: Path, read: Read, is_known: bool, is_subtracted: bool) -> Finding | None:
         """A name that stands nowhere; what looks like a slip of one that there is also where others may be known."""
         root = read.path[0]
-        if root in GIVEN or self._is_late(path):
+        if root in GIVEN or (self._is_late(path) and root not in template_roots.OF_NO_TASK):
             return None
         is_slip = template_roots.nearest(
             root, LIKE if path[0] in BLOCKS else SURELY
@@ -128,7 +130,8 @@ class References:
             return None
         severity = "hint" if read.guarded else "warning"
         said = f"There is no variable `{root}`."
-        return of_read(path, read, said, "unknown-variable", template_roots.advice(read), severity)
+        advice = template_roots.advice(read, is_subtracted=is_subtracted)
+        return of_read(path, read, said, "unknown-variable", advice, severity)
 
     def _finding(self, path: Path, read: Read, dashed: str) -> Finding | None:
         root, *rest = read.path
@@ -153,13 +156,18 @@ class References:
             return None
         if rest[0] not in known:
             return _unknown_name(path, read, known, dashed)
-        if root == "inputs" and len(rest) > 1 and not read.guarded and not has_method(rest[1]):
+        if root == "inputs" and not read.guarded:
             return self._in_plain(path, read)
         return None if root != "outputs" or read.guarded else self._output(path, read)
 
     def _in_plain(self, path: Path, read: Read) -> Finding | None:
-        """`inputs.name.first` of an input that is a text or a number."""
+        """`inputs.name.first` of an input that is a text or a number; `fromJson(inputs.name)` of what is none."""
         kind = self.inputs.get(read.path[1])
+        if read.taker == "fromJson" and kind in PARSED and len(read.path) == 2:
+            said = f"`{'.'.join(read.path)}` is read already, and `fromJson()` takes a text alone."
+            return of_read(path, read, said, "template-call", f"Write `{'.'.join(read.path)}`.")
+        if len(read.path) == 2 or has_method(read.path[2]):
+            return None
         if kind not in SINGLE:
             return None
         said = f"The input `{read.path[1]}` is a {kind}, which has no `{read.path[2]}`."
@@ -217,9 +225,10 @@ class References:
         has = [one for kind in self.triggers for one in STARTED[kind]]
         meant = [OF_OTHER_TRIGGERS[name]] if OF_OTHER_TRIGGERS.get(name) in has else []
         near = meant or get_close_matches(name, has, n=1, cutoff=0.75)
-        if name in has or not near:
+        of_others = any(name in names for names in STARTED.values())
+        if name in has or not (near or (has and of_others)):
             return None
-        advice = f"Did you mean `trigger.{near[0]}`?"
+        advice = f"Did you mean `trigger.{near[0]}`?" if near else f"It has {', '.join(has)}."
         return of_read(path, read, f"`trigger` has no `{name}`.", "unknown-variable", advice)
 
     def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
@@ -278,7 +287,8 @@ class References:
                 return None
             message = f"`outputs.{name}` may be missing here: `{name}` does not always run before."
             return of_read(path, read, message, "may-be-missing", "Guard it: `?? ''`.", "hint")
-        return output_reads.told(path, read, place, self.scope)
+        given = output_reads.taken(path, read, place, self.scope)
+        return given or output_reads.told(path, read, place, self.scope)
 
     def _label(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from functools import reduce
 from typing import Any
 
 from engine.core.finding import Finding
+from engine.core.inputs import INPUT_TYPES
 from engine.core.yaml_text import Path
 
 ID = re.compile(r"[a-zA-Z0-9][.\w-]*")
@@ -84,7 +85,9 @@ def of_missing(found: Sequence[Finding], document: Any) -> list[Finding]:
     """One property that a part lacks, and one that it does not know: these are likely the same."""
     kept = list(found)
     for one in found:
-        beside = [other for other in found if other.path[:-1] == one.path and _is_unknown(other)]
+        beside = [
+            other for other in found if other.path[:-1] == one.path and _is_unknown(other) and not other.suggestion
+        ]
         lacks = [other.missing for other in found if other.path == one.path and other.missing]
         if not one.missing or len(beside) != 1 or lacks != [one.missing] or one.missing in NAMES:
             continue
@@ -110,6 +113,9 @@ def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding
             kept.append(one)
             continue
         meant.add((owner, str(one.path[-1])))
+        if one.path[-1] == "dependsOn" and owner == one.path[:-2]:
+            kept.append(replace(one, suggestion="It stands beside `task`, and begins in the same column."))
+            continue
         whose = _called(owner, document)
         advice = f"It is a property of {whose}: it begins in the same column as {'its' if owner else 'the'} `id`."
         kept.append(replace(one, suggestion=advice if "id" in at(document, owner) else f"It is a property of {whose}."))
@@ -164,3 +170,33 @@ def _below(path: Path, outer: Path) -> bool:
 def at(document: Any, path: Path) -> Any:
     """The value at a path that is there."""
     return reduce(lambda value, step: value[step], path, document)
+
+
+def untyped(given: Any) -> str:
+    """What to write for an item that has no `type`: by another name it may have one, and `- who: STRING` means one."""
+    if not isinstance(given, Mapping):
+        return ""
+    near = next((key for key in given if key.lower() == "type"), None) or next(
+        iter(get_close_matches("type", given, n=1, cutoff=0.7)), None
+    )
+    if near:
+        return f"Did you mean `type` by `{near}`?"
+    name, value = next(iter(given.items()), ("", None))
+    if len(given) == 1 and isinstance(value, Mapping) and "type" in value:
+        return f"Write `- id: {name}`, and what stands below it in the column of that `id`."
+    is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
+    return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""
+
+
+def itemized(given: Mapping[str, Any], path: Path) -> str:
+    """How to write as a list what is a mapping."""
+    name, value = next(iter(given.items()), ("", None))
+    if path[-1:] == ("values",):
+        return "Begin each value with `- `."
+    if given.keys() == {"tasks"} and isinstance(value, list):
+        return f"The tasks stand below `{path[-1]}` itself: leave `tasks` out."
+    if not name or (name in ("id", "type", "task", "key", "name") and not isinstance(value, Mapping)):
+        return "Begin each item with `- `."
+    what = "type" if "." in name else "id"
+    more = f" and below it `type: {value}`" if isinstance(value, str) and value.isupper() else ""
+    return f"Begin each item with `- `, and give it its {what}: `- {what}: {name}`{more}."

@@ -106,7 +106,7 @@ def examine(
     findings += mended.found
     if looked_at is not None:
         findings += mended.apart(flow_validation.breaches(looked_at))
-    findings += flow_templates.findings(data, looked_at if hints else None)
+    findings += mended.of_names(flow_templates.findings(data, looked_at if hints else None))
     if looked_at is not None and hints:
         findings += mended.apart(flow_hints.hints(looked_at, data, registry, find_flow))
     lines = text.split("\n")

@@ -228,4 +228,10 @@ def _defaults(flow: Flow) -> Iterator[Finding]:
             names: Iterable[str] = entry if isinstance(entry, Mapping) else ()
             beside = [f"`{name}`" for name in names if name not in ("type", "forced", "ref", "values")]
             advice = f"Put {', '.join(beside)} below `values`." if beside and "values" not in names else ""
+            if beside and "type" not in names and "." in (kind := beside[0].strip("`")):
+                advice = f"Write `- type: {kind}`, and below it `values`."
+            elif "`value`" in beside and "values" not in names:
+                advice = "Write `values`."
+            elif isinstance(names, Mapping) and isinstance(names.get("values"), list):
+                advice = "Write `name: value` in each line below `values`, without `- `."
             yield Finding(("pluginDefaults", index), message, "plugin-default", suggestion=advice)

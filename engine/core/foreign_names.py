@@ -1,6 +1,7 @@
 """What other tools, languages and people call things → what they are here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 
 from pydantic import BaseModel
 
@@ -11,7 +12,26 @@ from engine.core.task import Task
 PROPERTIES = {  # what other tools and people call a property → ours, the likeliest first, or `outer.inner` of its own
     "delimiter": "fieldSeparator",
     "separator": "fieldSeparator",
-    "expression": "cron",
+    "expression": "cron value condition",
+    "condition": "assert",
+    "tags": "labels",
+    "flowid": "preconditions.flows",
+    "from": "after value",
+    "to": "before",
+    "repository": "url",
+    "repo": "url",
+    "ref": "branch",
+    "webhookurl": "url",
+    "webhook": "url",
+    "max": "limit maxAttempts",
+    "count": "maxAttempts",
+    "attempts": "maxAttempts",
+    "times": "maxAttempts",
+    "multiplier": "delayFactor",
+    "factor": "delayFactor",
+    "backoff": "delayFactor",
+    "maxdelay": "maxInterval",
+    "mindelay": "minInterval",
     "schedule": "cron",
     "image": "containerImage",
     "options": "values",
@@ -54,8 +74,11 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "message": "messageText format",
 }
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
+OF_CASES = "Write each value as a name, `value:`, and below it, indented, its tasks."
 GRAPH = "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag` each says what it waits for."
 LOOP = "Put the task into an `io.kestra.plugin.core.flow.ForEach`."
+RETRY = "Write `retry`, and below it, indented, `type: constant`, `interval: PT10S` and `maxAttempts: 3`."
+AFTER = "Tasks under `errors` run when one has failed, those under `finally` always; `allowFailure` lets a flow go on."
 FOLDER = (
     "Each task has a folder of its own: begin the command with `cd FOLDER && `, and let tasks that share files stand "
     "in an `io.kestra.plugin.core.flow.WorkingDirectory`."
@@ -69,9 +92,11 @@ ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of
         "cron": SCHEDULE,
     },
     Task: {
-        **dict.fromkeys(("dependsOn", "needs"), GRAPH),
+        **dict.fromkeys(("dependsOn", "needs", "depends_on", "depends", "after", "upstream"), GRAPH),
         **dict.fromkeys(("loop", "with_items"), LOOP),
         **dict.fromkeys(("workingDirectory", "workingDir", "working_directory", "workdir", "cwd"), FOLDER),
+        **dict.fromkeys(("retries", "max_retries", "maxRetries", "retryDelay", "retry_delay", "retryCount"), RETRY),
+        **dict.fromkeys(("trigger_rule", "triggerRule", "onError", "onFailure", "on_failure", "catch"), AFTER),
     },
     Input: {"optional": "Write `required: false`.", "nullable": "Write `required: false`."},
 }
@@ -82,3 +107,32 @@ INSIDE = {  # what is written below properties that people give a single value
     "dependsOn": "`inputs: [{}]`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
+CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the names for it, of which one may be there
+    "fixed": "constant",
+    "linear": "constant",
+    "backoff": "exponential",
+    "jitter": "random",
+    "kill": "CANCEL",
+    "stop": "CANCEL",
+    "abort": "CANCEL",
+    "ignore": "NONE",
+    "continue": "NONE",
+    "queued": "QUEUE",
+    "wait": "QUEUE",
+    "error": "FAIL FAILED",
+    "reject": "FAIL",
+    "danger": "ERROR",
+    "critical": "ERROR",
+    "warning": "WARN",
+    "success": "SUCCEED SUCCESS",
+}
+
+
+def choice(given: str, choices: Collection[str]) -> str:
+    """The one of a few choices that is meant by what is none; "" when that can't be told."""
+    lowered = {one.lower(): one for one in choices}
+    name = given.lower()
+    begun = [one for one in lowered if one.startswith(f"{name}_")]
+    named = [one.lower() for one in CHOICES.get(name, "").split() if one.lower() in lowered]
+    near = [name] if name in lowered else named or (begun if len(begun) == 1 else get_close_matches(name, lowered, n=1))
+    return lowered[near[0]] if near else ""

@@ -62,7 +62,7 @@ def always_true(data: Any) -> Iterator[Finding]:
         if not has_template(text) and text.strip().lower() not in PLAIN:
             message = f"`{path[-1]}` is a plain text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", f"Write `{{{{ {text.strip()[:80]} }}}}`.")
-        elif has_template(text) and _OPERATOR.search(_TAG.sub("", text)):
+        elif has_template(text) and text.count("{{") == text.count("}}") and _OPERATOR.search(_TAG.sub("", text)):
             message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
 

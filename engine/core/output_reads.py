@@ -10,6 +10,7 @@ from engine.core.task import Task
 from engine.core.template_reads import Read, of_read
 from engine.core.yaml_text import Path, walk
 
+WRAPPERS = ("outputs", "output", "result", "value", "data")  # `outputs.call.outputs.body`
 WITHOUT = frozenset({*BY_VALUE, "Sequential", "Parallel", "Dag", "AllowFailure"})  # they hand on nothing of their own
 
 
@@ -48,9 +49,22 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     if not fields or wanted in fields:
         return None
     held = task_outputs.kept(wanted, fields, task) or task_outputs.listed(wanted, type(task))
-    near = held or task_outputs.meant(wanted, fields, task)
+    inner = list(fields) if wanted in WRAPPERS and len(fields) == 1 else []
+    inner = inner or [one for one in read.path[3:4] if wanted in WRAPPERS and one in fields]
+    near = inner or held or task_outputs.meant(wanted, fields, task)
     advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
     return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+
+def taken(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
+    """What is to be said when `fromJson(outputs.query.row)` is given what is no text."""
+    if read.taker != "fromJson" or len(read.path) != 3 or scope.loop_of(place) is not None:
+        return None
+    if not task_outputs.is_no_text(type(scope.tasks[place]), read.path[2]):
+        return None
+    text = ".".join(read.path)
+    said = f"`{text}` is read already, and `fromJson()` takes a text alone."
+    return of_read(path, read, said, "template-call", f"Write `{text}`.")
 
 
 def _by_value(path: Path, read: Read, loop: Path, scope: Scope) -> Finding:
@@ -93,6 +107,10 @@ def _file(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     *around, task = (scope.tasks[one] for one in scope.around(place))
     if any(getattr(one, "output_files", None) for one in around) or task_outputs.may_hand_on_file(task, file):
         return None
+    whole = ".".join(read.path[3:])
+    if whole in (getattr(task, "output_files", None) or ()):
+        said = f"`outputFiles.{whole}` is read as `{read.path[4]}` of `{file}`."
+        return of_read(path, read, said, "unknown-output", f"Write `outputs.{name}.outputFiles['{whole}']`.")
     said = f"`{name}` hands on no file `{file}`: its `outputFiles` do not name it."
     named = ", ".join([*(getattr(task, "output_files", None) or ()), file])
     return of_read(path, read, said, "unknown-output", f"Write `outputFiles: [{named}]`.")

@@ -96,6 +96,12 @@ def is_text(cls: type[Task], name: str, key: str) -> bool:
     return bool(texts) and len(texts) == len(found) == len(models(cls)) and not has_method(key)
 
 
+def is_no_text(cls: type[Task], name: str) -> bool:
+    """Whether an output is a map or a list always."""
+    found = [one for form in forms(cls, [name]) for one in _members(form) if one is not type(None)]
+    return bool(found) and all(get_origin(one) in (dict, list, tuple) or one in (dict, list, tuple) for one in found)
+
+
 def hands_on_nothing(cls: type[Task]) -> bool:
     """Whether a task never has outputs."""
     given = getattr(getattr(cls, "run", None), "__annotations__", {})

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from engine.core.foreign_operations import NAMES
 from engine.core.template_roots import OF_TOOLS
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
@@ -77,7 +78,14 @@ def _no_method(node: nodes.Attribute) -> Iterator[tuple[str, str, nodes.Node]]:
         return  # `ti.xcom_pull()`: there is no `ti`
     if isinstance(name, str) and not has_method(name):
         near = FILTERS.get(name) or FILTERS.get(name.lower())
-        advice = f"Write `value | {near.name}`." if near else "Values are changed by filters: `value | filter`."
+        other = NAMES.get(name.replace("_", "").lower(), "")
+        advice = (
+            f"Write `value | {near.name}`."
+            if near
+            else f"Write `{other}`."
+            if other
+            else "Values are changed by filters: `value | filter`."
+        )
         yield f"No value has a method `{name}()`.", advice, node
 
 

@@ -40,6 +40,8 @@ INSIDE = {  # what people write by itself → where it stands
     "data_interval_start": "trigger.date",
     "run_id": "execution.id",
 }
+# Names of other tools that no task gives to what it renders itself.
+OF_NO_TASK = frozenset({"ds", "ds_nodash", "ts", "ti", "task_instance", "dag_run", "macros", "github", "matrix"})
 OF_TEXT = frozenset({"secret", "kv", "read", "env", "render", "fileExists", "fileSize", "isFileEmpty", "fileURI"})
 ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "secrets": lambda name: f"Write `secret('{name}')`.",
@@ -53,6 +55,10 @@ OF_TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {  # names that other t
     "github": lambda rest: "What started the run is in `trigger`, for a Webhook in `trigger.body`.",
     "matrix": lambda rest: "Run the task in a ForEach, and write `taskrun.value`.",
     "each": lambda rest: "The value of a ForEach is `taskrun.value`.",
+    "foreach": lambda rest: "The value of a ForEach is `taskrun.value`.",
+    "resume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
+    "onResume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
+    "webhook": lambda rest: "What started the run is in `trigger`, for a Webhook in `trigger.body`.",
     "steps": lambda rest: _of_step(rest),
     "needs": lambda rest: _of_step(rest),
     "jobs": lambda rest: _of_step(rest),
@@ -78,8 +84,8 @@ def nearest(root: str, like: float = LIKE) -> str:
     return lowered[near[0]] if near else ""
 
 
-def advice(read: Read) -> str:
-    """What to write for a path whose first name stands nowhere."""
+def advice(read: Read, *, is_subtracted: bool = False) -> str:
+    """What to write for a path whose first name stands nowhere, behind a `-` or not."""
     root, *rest = read.path
     if root in ELSEWHERE and rest:
         return ELSEWHERE[root](rest[0])
@@ -97,6 +103,8 @@ def advice(read: Read) -> str:
         return f"A text stands in quotes: `'{root}'`."
     if root.lower() in NOTHING and not rest:
         return "Write `null`."
+    if is_subtracted:
+        return f"A `-` in a name is read as minus: write such a name in brackets, `['…-{root}']`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
 
 

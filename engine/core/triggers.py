@@ -37,7 +37,8 @@ def _nearest_zone(name: str) -> str:
     """A zone of that city, or one whose name is written much like it; "" when there is none."""
     lowered = {zone.lower(): zone for zone in sorted(available_timezones())}
     city = next((zone for low, zone in lowered.items() if low.endswith(f"/{name.lower()}")), "")
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.8)
+    is_short = len(name) <= 5 and name.isupper()  # `CEST` is no slip of `EST`
+    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.8) if not is_short else []
     return city or (lowered[near[0]] if near else "")
 
 

@@ -6,7 +6,9 @@ from difflib import get_close_matches
 
 QUOTE_TEMPLATE = 'YAML reads `{{ … }}` at the start of a value as a mapping; put it in quotes: "{{ … }}".'
 
+QUOTE_TEXT = 'A `: ` inside a text makes a mapping of it: put the whole value in quotes, "{} {{{{ … }}}}".'
 _UNQUOTED = re.compile(r"(?:: +|- +)(?P<template>\{\{)")
+_TEXT_WITH_COLON = re.compile(r"\s*(?:- +)?[\w-]+: +(?P<text>[^\s\"'{\[|>#&*][^:{]*: +)\{\{")
 _TABBED = re.compile(r" *\t")
 _NO_BLANK = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z][\w-]*):(?P<value>[^\s:/].*)")
 _NO_BLANK_AFTER_DASH = re.compile(r"\s*-(?P<rest>[A-Za-z][\w-]*:)")
@@ -131,6 +133,8 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
 
 def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
     """What a single line gives away."""
+    if is_last and (begun := _TEXT_WITH_COLON.match(line)):
+        return Slip(QUOTE_TEXT.format(begun["text"].strip()), number, begun.start("text") + 1)
     if is_last and (unquoted := _UNQUOTED.search(line)):
         return Slip(QUOTE_TEMPLATE, number, unquoted.start("template") + 1)
     if tab := _TABBED.match(line):

@@ -73,6 +73,8 @@ class ExpressionParser:
             fix = OTHER_PROGRAMS
         if token.value == "|" and "filter" in wanted:
             fix = "Two conditions are joined with `or`."
+        if token.value == ":" and wanted == "']'":
+            fix = "A part of a text or a list is `value | slice(0, 3)`."
         if token.value == "}" and wanted == "':'":
             fix = "Inside a template a name stands without braces of its own."
         self.fail(f"Expected {wanted} but found {what}.", fix)
