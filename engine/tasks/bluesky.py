@@ -6,13 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.aliases import public_links
-from engine.tasks.chat_messages import shortened
-from engine.tasks.http_options import HttpOptions
-from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import summary_of
+from engine.tasks.execution_text import TextTask
+from engine.tasks.property_types import Text
 
 BLUESKY = "https://bsky.social"
 SESSION = "/xrpc/com.atproto.server.createSession"
@@ -21,7 +18,7 @@ POST = "app.bsky.feed.post"
 MAX_TEXT = 300  # counted in characters, which are at least as many as the graphemes that are meant
 
 
-class BlueskyExecution(RunnableTask):
+class BlueskyExecution(TextTask):
     """Post a text, or a summary of an execution, on Bluesky.
 
     A text that is too long fails; a summary is shortened.
@@ -47,20 +44,9 @@ executionId: "{{ trigger.executionId }}"
     identifier: Property[Text] = Field(description="The handle or address of mail of who posts.")
     app_password: Property[Text] = Field(description="A password for apps, not that of the account.")
     base_url: Property[Text] = Field(default=BLUESKY, description="The server of the account.")
-    text_body: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
-    execution_id: Property[OptionalText] = Field(default=None, description="Which execution; this one unless given.")
-    custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
-    custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
-    template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
-        text = public_links(self.text_body or "", context.settings.public_url)
-        if len(text) > MAX_TEXT:
-            raise TaskFailed(f"The text has {len(text)} characters; Bluesky takes {MAX_TEXT}.", fix="Make it shorter.")
-        if not text.strip():
-            said = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
-            text = shortened(said, MAX_TEXT)
+        text = await self.said_within(context, MAX_TEXT, "Bluesky")
         token, person = await self._session(context)
         post = {"$type": POST, "text": text, "createdAt": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
         record = {"repo": person, "collection": POST, "record": post}

@@ -33,11 +33,11 @@ from engine.plugin import (
 )
 from engine.tasks.address_guard import check_host
 from engine.tasks.execution_facts import facts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.mailbox import Mailbox, new_mails
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
-from engine.tasks.webhook_task import summary_text
 
 SEMICOLON = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside quoted names
 PLAIN = "Please view this email in a modern email client"

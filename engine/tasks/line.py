@@ -1,14 +1,13 @@
 """`io.kestra.plugin.line`: messages by a bot of LINE."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.aliases import public_links
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.chat_messages import chunks
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.execution_text import TextTask
+from engine.tasks.http_options import DEFAULT
 from engine.tasks.outbound import deliver
-from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.webhook_task import summary_of
+from engine.tasks.property_types import Text, TextList
 
 LINE = "https://api.line.me"
 PUSH = "/v2/bot/message/push"
@@ -17,7 +16,7 @@ MAX_TEXT = 5000
 MAX_MESSAGES = 5  # LINE takes no more at once
 
 
-class LineExecution(RunnableTask):
+class LineExecution(TextTask):
     """Send a text, or a summary of an execution, to people on LINE.
 
     Without `recipientIds` it goes to all who follow the account, and `url` is the root of the API, as in
@@ -44,24 +43,15 @@ textBody: The shop opens at noon today.
     url: Property[Text] = LINE
     channel_access_token: Property[Text]
     recipient_ids: Property[TextList | None] = None
-    text_body: Property[OptionalText] = None
-    execution_id: Property[OptionalText] = None
-    custom_fields: Property[JsonMap | None] = None
-    custom_message: Property[OptionalText] = None
-    template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
         if self.recipient_ids is not None and not self.recipient_ids:
             raise TaskFailed(
                 "`recipientIds` is empty.", fix="Name at least one person or group, or leave it out to tell all."
             )
-        text = self.text_body
-        if not text:
-            text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         context.mask(self.channel_access_token)
         headers = {"Authorization": f"Bearer {self.channel_access_token}"}
-        pieces = chunks(public_links(text, context.settings.public_url), MAX_TEXT)
+        pieces = chunks(await self.said(context), MAX_TEXT)
         for to in self._addressed():
             for first in range(0, len(pieces), MAX_MESSAGES):
                 said = [{"type": "text", "text": piece} for piece in pieces[first : first + MAX_MESSAGES]]

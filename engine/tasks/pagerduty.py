@@ -6,8 +6,9 @@ from pydantic import Field
 
 from engine.plugin import Property
 from engine.tasks.execution_facts import ExecutionFacts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.webhook_task import PayloadTask, SummaryTask, rows, summary_text
+from engine.tasks.webhook_task import PayloadTask, SummaryTask, rows
 
 EVENTS = "https://events.pagerduty.com/v2/enqueue"
 MAX_SUMMARY = 1024

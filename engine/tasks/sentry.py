@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, facts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import rows, summary_text
+from engine.tasks.webhook_task import rows
 
 EVENT_ID = re.compile(r"[0-9a-f]{32}")
 MAX_EVENT = 1 << 20

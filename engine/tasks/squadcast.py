@@ -4,8 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property
 from engine.tasks.execution_facts import ExecutionFacts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import PayloadTask, SummaryTask, rows, summary_text
+from engine.tasks.webhook_task import PayloadTask, SummaryTask, rows
 
 
 class SquadcastIncomingWebhook(PayloadTask):

@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from engine.plugin import Instead, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
+from engine.tasks.execution_text import summary_of
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import summary_of
 
 BASE_URL = "https://api.telegram.org"
 MAX_TEXT = 4096

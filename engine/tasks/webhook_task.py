@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -55,26 +56,6 @@ class SummaryTask(WebhookTask):
     def summary(self, about: ExecutionFacts) -> dict[str, Any]:
         """The service's JSON for a message about an execution."""
         return {"text": summary_text(about, self.custom_message, self.custom_fields or {})}
-
-
-def summary_text(about: ExecutionFacts, message: str | None, fields: dict[str, Any]) -> str:
-    """A message about an execution in plain lines."""
-    lines = [
-        *([message] if message else []),
-        about.headline,
-        about.outcome,
-        *(f"{name}: {value}" for name, value in as_texts(fields).items()),
-        *([f"Final task ID: {about.last_task}"] if about.last_task else []),
-        *([about.link] if about.link else []),
-    ]
-    return "\n".join(lines)
-
-
-async def summary_of(
-    context: RunContext, execution_id: str | None, message: str | None, fields: dict[str, Any] | None
-) -> str:
-    """The same of an execution as it stands now; of the task's own, unless another is named."""
-    return summary_text(facts(await context.execution_map(execution_id)), message, fields or {})
 
 
 def rows(about: ExecutionFacts, fields: dict[str, Any] | None) -> dict[str, str]:

@@ -6,24 +6,22 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.aliases import public_links
-from engine.tasks.chat_messages import shortened
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.execution_text import TextTask
+from engine.tasks.http_options import DEFAULT
 from engine.tasks.outbound import deliver
-from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import summary_of
+from engine.tasks.property_types import OptionalText, Text
 
 POSTS = "https://api.x.com/2/tweets"
 MAX_TEXT = 280
 
 
-class XExecution(RunnableTask):
+class XExecution(TextTask):
     """Post a text, or a summary of an execution, on X."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -49,21 +47,10 @@ executionId: "{{ trigger.executionId }}"
     consumer_secret: Property[OptionalText] = Field(default=None, description="The app's secret.")
     access_token: Property[OptionalText] = Field(default=None, description="The account's token.")
     access_secret: Property[OptionalText] = Field(default=None, description="The account's secret.")
-    text_body: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
     url: Property[Text] = Field(default=POSTS, description="Another address than that of X.")
-    execution_id: Property[OptionalText] = Field(default=None, description="Which execution; this one unless given.")
-    custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
-    custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
-    template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
-        text = public_links(self.text_body or "", context.settings.public_url)
-        if len(text) > MAX_TEXT:
-            raise TaskFailed(f"The text has {len(text)} characters; X takes {MAX_TEXT}.", fix="Make it shorter.")
-        if not text:
-            said = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
-            text = shortened(said, MAX_TEXT)
+        text = await self.said_within(context, MAX_TEXT, "X")
         headers = {"Authorization": self._credentials(context)}
         options = self.options or DEFAULT
         await deliver(context, self.url, service="X", options=options, headers=headers, json={"text": text})

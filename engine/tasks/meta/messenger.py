@@ -1,24 +1,23 @@
 """`io.kestra.plugin.meta.messenger`: messages by a page on Facebook."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.aliases import public_links
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.chat_messages import chunks
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.execution_text import TextTask
+from engine.tasks.http_options import DEFAULT
 from engine.tasks.outbound import deliver
-from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.rest_service import refuse_climbing
-from engine.tasks.webhook_task import summary_of
 
 GRAPH = "https://graph.facebook.com/v23.0"
 MAX_TEXT = 2000
 
 
-class MessengerExecution(RunnableTask):
+class MessengerExecution(TextTask):
     """Send a text, or a summary of an execution, to people on Messenger."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -38,26 +37,18 @@ executionId: "{{ trigger.executionId }}"
     messaging_type: Property[Literal["RESPONSE", "UPDATE", "MESSAGE_TAG"]] = Field(
         default="UPDATE", description="What Messenger should take it for."
     )
-    text_body: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
     url: Property[OptionalText] = Field(default=None, description="Another address than that of Facebook's Graph API.")
-    execution_id: Property[OptionalText] = Field(default=None, description="Which execution; this one unless given.")
-    custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
-    custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
-    template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
         if not self.recipient_ids:
             raise TaskFailed("`recipientIds` is empty.", fix="Name at least one person.")
-        text = self.text_body
-        if not text:
-            text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
+        pieces = chunks(await self.said(context), MAX_TEXT)
         context.mask(self.access_token)
         url = self.url or f"{GRAPH}/{quote(self.page_id, safe='')}/messages"
         refuse_climbing(url)
         headers = {"Authorization": f"Bearer {self.access_token}"}
         for recipient in self.recipient_ids:
-            for piece in chunks(public_links(text, context.settings.public_url), MAX_TEXT):
+            for piece in pieces:
                 about_it = {"recipient": {"id": recipient}, "messaging_type": self.messaging_type}
                 body = {**about_it, "message": {"text": piece}}
                 options = self.options or DEFAULT

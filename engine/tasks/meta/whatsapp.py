@@ -6,8 +6,9 @@ from pydantic import Field
 
 from engine.plugin import Property
 from engine.tasks.execution_facts import ExecutionFacts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.property_types import OptionalText, TextList
-from engine.tasks.webhook_task import PayloadTask, SummaryTask, summary_text
+from engine.tasks.webhook_task import PayloadTask, SummaryTask
 
 
 class WhatsAppIncomingWebhook(PayloadTask):

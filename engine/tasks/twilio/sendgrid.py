@@ -9,9 +9,9 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.email import PLAIN, Attachments
 from engine.tasks.execution_facts import facts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.rest_service import call
-from engine.tasks.webhook_task import summary_text
 
 BASE_URL = "https://api.sendgrid.com/v3"
 

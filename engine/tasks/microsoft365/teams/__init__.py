@@ -4,8 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property
 from engine.tasks.execution_facts import ExecutionFacts, as_texts
+from engine.tasks.execution_text import summary_text
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.webhook_task import PayloadTask, SummaryTask, summary_text
+from engine.tasks.webhook_task import PayloadTask, SummaryTask
 
 
 class TeamsIncomingWebhook(PayloadTask):

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.chat_messages import payload_object
+from engine.tasks.execution_text import summary_of
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.rest_service import call
-from engine.tasks.webhook_task import summary_of
 
 BASE_URL = "https://api.twilio.com"
 
