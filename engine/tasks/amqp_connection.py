@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
-from engine.tasks.message_files import come
+from engine.tasks.message_files import come, held
 from engine.tasks.property_types import OptionalText
 
 SerdeType = Literal["STRING", "JSON"]
@@ -108,9 +107,8 @@ def read(got: Any, kind: SerdeType) -> Message:
     if kind == "STRING":
         return Message(seen, key)
     try:
-        return Message({**seen, "data": read_json(got.body)}, key)
-    except ValueError as error:
-        problem = TaskFailed(f"A message is not JSON: {seen['data'][:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
+        return Message({**seen, "data": held(got.body)}, key)
+    except TaskFailed as problem:
         return Message(seen, key, problem)
 
 

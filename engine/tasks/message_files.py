@@ -8,12 +8,23 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, RunContext, Taken, TaskFailed
 from engine.tasks.rows import lines_of
 from engine.tasks.runners import own_file
 
 F = TypeVar("F", bound=Outputs)
 HELD = 100  # messages in hand until they are written
+
+
+def held(given: str | bytes) -> Any:
+    """The JSON that a message holds; TaskFailed when it holds none."""
+    try:
+        return read_json(given)
+    except ValueError as error:
+        text = given if isinstance(given, str) else given.decode("utf-8", "replace")
+        said = f"A message is not JSON: {text[:100]!r}: {error}."
+        raise TaskFailed(said, fix="Use `serdeType: STRING`.") from error
 
 
 def end_of(most: int | None, longest: timedelta | None) -> float | None:

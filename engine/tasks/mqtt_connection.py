@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
-from engine.tasks.message_files import come
+from engine.tasks.message_files import come, held
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.threads import in_own_thread
 
@@ -223,7 +222,6 @@ def read(message: Any, kind: SerdeType) -> Message:
     if kind == "STRING":
         return Message({**about, "payload": text})
     try:
-        return Message({**about, "payload": read_json(text)})
-    except ValueError as error:
-        problem = TaskFailed(f"A message is not JSON: {text[:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
+        return Message({**about, "payload": held(text)})
+    except TaskFailed as problem:
         return Message({**about, "payload": text}, problem=problem)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.core.json_text import read_json
 from engine.plugin import (
     Message,
     Outputs,
@@ -25,7 +24,7 @@ from engine.plugin import (
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
-from engine.tasks.message_files import MessageFile, consumed, end_of, message_file, taken
+from engine.tasks.message_files import MessageFile, consumed, end_of, held, message_file, taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -93,12 +92,7 @@ class ConsumeFields(AwsConnected):
             await self.aws(context, "sqs", lambda sqs: _told(sqs.delete_message_batch, self.queue_url, handles))
 
     def _row(self, text: str) -> Any:
-        if self.serde_type == "STRING":
-            return text
-        try:
-            return read_json(text)
-        except ValueError as error:
-            raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
+        return text if self.serde_type == "STRING" else held(text)
 
     def _received(self, client: Any, file: MessageFile) -> dict[str, str]:
         """The handles of messages by their ids: what is not taken out in time comes again, by another handle."""
@@ -202,9 +196,8 @@ class ListenFields(AwsConnected):
         seen = {"data": got["Body"], **{name: value for name, value in more.items() if value is not None}}
         if self.serde_type == "JSON":
             try:
-                seen["data"] = read_json(got["Body"])
-            except ValueError as error:
-                problem = TaskFailed(f"The message is not JSON: {error}.", fix="Use `serdeType: STRING`.")
+                seen["data"] = held(got["Body"])
+            except TaskFailed as problem:
                 return Message(seen, got["MessageId"], problem)
         return Message(seen, got["MessageId"])
 

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core import durations
-from engine.core.json_text import read_json
 from engine.plugin import (
     Message,
     Outputs,
@@ -25,7 +24,7 @@ from engine.plugin import (
     TaskFailed,
 )
 from engine.tasks import given_rows
-from engine.tasks.message_files import consumed, message_file, taken
+from engine.tasks.message_files import consumed, held, message_file, taken
 from engine.tasks.property_types import OptionalInteger
 from engine.tasks.servicebus_connection import Bus, BusConnected, Received
 from engine.tasks.trigger_fields import fields_of
@@ -108,12 +107,7 @@ class ReceiveFields(BusConnected):
     def value(self, one: Received) -> Any:
         """The body of a message; TaskFailed when it should be JSON and is not."""
         text = one.body.decode("utf-8", "replace")
-        if self.serde_type == "STRING":
-            return text
-        try:
-            return read_json(text)
-        except ValueError as error:
-            raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
+        return text if self.serde_type == "STRING" else held(text)
 
 
 class ConsumeFields(ReceiveFields):

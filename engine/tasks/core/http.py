@@ -90,6 +90,12 @@ class HttpTask(RunnableTask):
             )
             raise TaskFailed(f"{self.method} {url} answered {code}: {text[:1000].strip() or '(no body)'}", fix=fix)
 
+    async def judge_begun(self, response: httpx.Response, options: HttpOptions) -> None:
+        """The same of an answer whose body is still to be read; only what a refusal says is."""
+        failed = response.status_code >= 400
+        text = (await response.aread()).decode("utf-8", "replace") if failed else ""
+        self.judge(response.status_code, text, options, str(response.url))
+
     def measure(self, context: RunContext, url: httpx.URL, code: int, sent: int, received: int) -> None:
         """Record the call's metrics."""
         tags = {
@@ -195,10 +201,7 @@ uri: https://example.com/reports/{{ inputs.month }}.csv
         with ExitStack() as stack:
             call = self.call(context, stack)
             async with opened(context, self.method, self.uri, options=options, **call) as response:
-                if response.status_code >= 400 or options.allowed_response_codes:
-                    failed = response.status_code >= 400
-                    text = (await response.aread()).decode("utf-8", "replace") if failed else ""
-                    self.judge(response.status_code, text, options, str(response.url))
+                await self.judge_begun(response, options)
                 length = 0
                 with target.open("wb") as file:
                     async for block in _blocks(response):
@@ -252,10 +255,7 @@ concatJqExpression: .data.message
             call = self.call(context, stack)
             call["headers"].setdefault("Accept", "text/event-stream")
             async with opened(context, self.method, self.uri, options=options, **call) as response:
-                if response.status_code >= 400 or options.allowed_response_codes:
-                    failed = response.status_code >= 400
-                    text = (await response.aread()).decode("utf-8", "replace") if failed else ""
-                    self.judge(response.status_code, text, options, str(response.url))
+                await self.judge_begun(response, options)
                 async for event in events(_lines(response)):
                     found.append(event)
                     size += len(str(event["data"]))

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.core.json_text import read_json
 from engine.plugin import (
     Message,
     Outputs,
@@ -25,7 +24,7 @@ from engine.plugin import (
 )
 from engine.tasks import given_rows, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
-from engine.tasks.message_files import consumed, end_of, message_file, taken
+from engine.tasks.message_files import consumed, end_of, held, message_file, taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -138,9 +137,8 @@ class ListenFields(PubSubConnected):
         if self.serde_type == "STRING":
             return Message(seen, inner["messageId"])
         try:
-            return Message({**seen, "data": read_json(text)}, inner["messageId"])
-        except ValueError as error:
-            problem = TaskFailed(f"A message is not JSON: {text[:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
+            return Message({**seen, "data": held(text)}, inner["messageId"])
+        except TaskFailed as problem:
             return Message(seen, inner["messageId"], problem)
 
 
