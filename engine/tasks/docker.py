@@ -16,7 +16,7 @@ from engine.tasks.runners import WORK, Job, Runner
 from engine.tasks.script_output import ScriptOutput
 from engine.tasks.scripts.runner import containers
 from engine.tasks.scripts.runner.docker import Cpu, Docker, Memory
-from engine.tasks.scripts.script_task import PROCESS, ScriptResult, ScriptTask, quoted
+from engine.tasks.scripts.script_task import PROCESS, ScriptResult, ScriptTask, concluded, quoted
 from engine.tasks.working_files import STORAGE, collect, place
 
 if TYPE_CHECKING:
@@ -140,12 +140,7 @@ commands: [cowsay, hello]
         finally:
             output.end()
         files = await collect(context, self.output_files or [])
-        result = ScriptResult(
-            vars=output.variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details)
-        )
-        if ended.exit_code != 0:
-            raise TaskFailed(f"Command failed with exit code {ended.exit_code}", outputs=result.model_dump())
-        return result
+        return concluded(ended, output.variables, files)
 
 
 class Pull(DockerTask):

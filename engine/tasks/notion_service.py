@@ -41,6 +41,13 @@ class NotionConnected(Part):
             context, "Notion", method, f"{base.rstrip('/')}/{path}", headers=headers, **given
         )
 
+    async def created(self, context: RunContext, page: dict[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
+        """A new page, with all its blocks; TaskFailed when Notion refuses."""
+        children = {"children": blocks[:MOST_BLOCKS]} if blocks else {}
+        made = rest_service.mapped(await self.notion(context, "POST", "pages", json={**page, **children}), "Notion")
+        await self.append(context, str(rest_service.held(made, "Notion", "id")), blocks[MOST_BLOCKS:])
+        return made
+
     async def append(self, context: RunContext, page: str, blocks: list[dict[str, Any]]) -> None:
         """Add blocks to the end of a page, as many at once as Notion takes."""
         for begin in range(0, len(blocks), MOST_BLOCKS):

@@ -105,6 +105,19 @@ class AwsConnected(Credentials):
         return None
 
 
+def in_parts(
+    rows: list[dict[str, Any]], most: int, put: Callable[[Any, list[dict[str, Any]]], Any]
+) -> Callable[[Any], list[dict[str, Any]]]:
+    """What a client is to do with many rows: `put` them, so many at once; it gives what the service says of each."""
+    return lambda client: [one for at in range(0, len(rows), most) for one in put(client, rows[at : at + most])]
+
+
+def refusal(failed: list[dict[str, Any]], count: int, what: str) -> TaskFailed:
+    """That of so many rows some were refused, by what the service says of those."""
+    said = f"{failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage')}"
+    return TaskFailed(f"{len(failed)} of {count} {what} were refused: {said}.")
+
+
 async def asked(service: str, work: Callable[[], R], owner: str = "AWS") -> R:
     """What a call gives, in a thread; TaskFailed when the service refuses."""
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from engine.core.dates import parse_datetime
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
-from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.aws.connection import AwsConnected, in_parts, refusal
 
 MOST_AT_ONCE = 10  # EventBridge takes no more
 
@@ -42,20 +42,15 @@ entries:
     async def run(self, context: RunContext) -> Put:
         entries = [_entry(row) for row in await given_rows.rows(context, self.entries, "entries")]
 
-        def work(client: Any) -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = []
-            for at in range(0, len(entries), MOST_AT_ONCE):
-                found += client.put_events(Entries=entries[at : at + MOST_AT_ONCE])["Entries"]
-            return found
+        def put(client: Any, part: list[dict[str, Any]]) -> Any:
+            return client.put_events(Entries=part)["Entries"]
 
-        done = await self.aws(context, "events", work)
-        failed = [one for one in done if one.get("ErrorCode")]
+        done = await self.aws(context, "events", in_parts(entries, MOST_AT_ONCE, put))
         context.metric("entryCount", len(entries))
+        failed = [one for one in done if one.get("ErrorCode")]
         context.metric("failedEntryCount", len(failed))
         if failed and self.fail_on_unsuccessful_events:
-            first = failed[0]
-            said = f"{first['ErrorCode']}: {first.get('ErrorMessage')}"
-            raise TaskFailed(f"{len(failed)} of {len(entries)} events were refused: {said}.")
+            raise refusal(failed, len(entries), "events")
         text = "".join(
             json.dumps({"entry": entry, "eventId": one.get("EventId"), "errorCode": one.get("ErrorCode")}, default=str)
             + "\n"

@@ -23,7 +23,7 @@ from engine.plugin import (
     TaskFailed,
 )
 from engine.tasks import given_rows
-from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.aws.connection import AwsConnected, in_parts, refusal
 from engine.tasks.aws.kinesis_shards import Shards, Start
 from engine.tasks.message_files import message_file
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
@@ -67,20 +67,15 @@ records:
         stream = {"StreamName": self.stream_name} if self.stream_name else {"StreamARN": self.stream_arn}
         records = [_record(row) for row in await given_rows.rows(context, self.records, "records")]
 
-        def work(client: Any) -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = []
-            for at in range(0, len(records), MOST_AT_ONCE):
-                found += client.put_records(Records=records[at : at + MOST_AT_ONCE], **stream)["Records"]
-            return found
+        def put(client: Any, part: list[dict[str, Any]]) -> Any:
+            return client.put_records(Records=part, **stream)["Records"]
 
-        done = await self.aws(context, "kinesis", work)
-        failed = [one for one in done if one.get("ErrorCode")]
+        done = await self.aws(context, "kinesis", in_parts(records, MOST_AT_ONCE, put))
         context.metric("recordCount", len(records))
+        failed = [one for one in done if one.get("ErrorCode")]
         context.metric("failedRecordsCount", len(failed))
         if failed and self.fail_on_unsuccessful_records:
-            first = failed[0]
-            said = f"{first['ErrorCode']}: {first.get('ErrorMessage')}"
-            raise TaskFailed(f"{len(failed)} of {len(records)} records were refused: {said}.")
+            raise refusal(failed, len(records), "records")
         text = "".join(json.dumps(one) + "\n" for one in done)
         uri = await context.files.put(text.encode(), "records.jsonl")
         return Put(recordCount=len(records), failedRecordsCount=len(failed), uri=uri)

@@ -7,7 +7,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.notion_blocks import blocks_of, plain_text
-from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
+from engine.tasks.notion_service import NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 
 
@@ -111,15 +111,11 @@ content: |
         about = await self.notion(context, "GET", f"databases/{database}")
         columns = about.get("properties") or {}
         named = next((name for name, one in columns.items() if one.get("type") == "title"), "Name")
-        blocks = blocks_of(self.content or "")
         body: dict[str, Any] = {
             "parent": {"database_id": database},
             "properties": {**self.values(), named: titled(self.title)["title"]},
         }
-        if blocks:
-            body["children"] = blocks[:MOST_BLOCKS]
-        made = await self.notion(context, "POST", "pages", json=body)
-        await self.append(context, made["id"], blocks[MOST_BLOCKS:])
+        made = await self.created(context, body, blocks_of(self.content or ""))
         return page_of(made, title=self.title, content=self.content, message="Item created successfully")
 
 

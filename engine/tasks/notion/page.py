@@ -10,7 +10,6 @@ from engine.core.durations import Duration
 from engine.plugin import Look, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.notion_blocks import blocks_of, markdown_of
 from engine.tasks.notion_service import (
-    MOST_BLOCKS,
     NotionConnected,
     NotionTask,
     Page,
@@ -46,15 +45,11 @@ content: |
     parent_page_id: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> Page:
-        blocks = blocks_of(self.content or "")
         parent: dict[str, Any] = {"type": "workspace", "workspace": True}
         if self.parent_page_id:
             parent = {"type": "page_id", "page_id": identity(self.parent_page_id, "parentPageId")}
         body: dict[str, Any] = {"parent": parent, "properties": titled(self.title)}
-        if blocks:
-            body["children"] = blocks[:MOST_BLOCKS]
-        made = await self.notion(context, "POST", "pages", json=body)
-        await self.append(context, made["id"], blocks[MOST_BLOCKS:])
+        made = await self.created(context, body, blocks_of(self.content or ""))
         return page_of(made, title=self.title, content=self.content, message="Page created successfully")
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -16,6 +16,7 @@ from engine.tasks.address_guard import check_address
 if TYPE_CHECKING:
     from ollama import AsyncClient, ChatResponse
 
+R = TypeVar("R")
 LOCAL = "http://127.0.0.1:11434"
 CLOUD = "https://ollama.com"
 USUAL_CONTEXT = 4096  # tokens; more has to be asked for
@@ -108,36 +109,34 @@ class Models:
         think: bool | None = None,
     ) -> "ChatResponse":
         """The model's answer to a conversation; a model that is not there yet is fetched first."""
-        import ollama
-
-        for fetched in (False, True):
-            try:
-                return await self.client.chat(
-                    model=model,
-                    messages=messages,
-                    format=format_,
-                    options=options,
-                    tools=list(tools) or None,
-                    think=think,
-                )
-            except ollama.ResponseError as error:
-                if error.status_code != 404 or fetched:
-                    raise
-            await self.pull(model)
-        raise AssertionError("the second try returns or raises")
+        return await self._fetched(
+            model,
+            lambda: self.client.chat(
+                model=model,
+                messages=messages,
+                format=format_,
+                options=options,
+                tools=list(tools) or None,
+                think=think,
+            ),
+        )
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """A vector for every text; a model that is not there yet is fetched first."""
+        found = await self._fetched(model, lambda: self.client.embed(model=model, input=list(texts)))
+        return [list(one) for one in found.embeddings]
+
+    async def _fetched(self, model: str, ask: Callable[[], Awaitable[R]]) -> R:
+        """What a model answers, which is fetched when it is not there."""
         import ollama
 
-        for fetched in (False, True):
-            try:
-                return [list(one) for one in (await self.client.embed(model=model, input=list(texts))).embeddings]
-            except ollama.ResponseError as error:
-                if error.status_code != 404 or fetched:
-                    raise
-            await self.pull(model)
-        raise AssertionError("the second try returns or raises")
+        try:
+            return await ask()
+        except ollama.ResponseError as error:
+            if error.status_code != 404:
+                raise
+        await self.pull(model)
+        return await ask()
 
     def _options(self, prompt: str) -> dict[str, Any] | None:
         needed = len(prompt) // 3 + 1024  # about three characters a token, and room for the answer

@@ -27,7 +27,7 @@ from engine.plugin import (
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
-from engine.tasks.runners import WORK, AnyRunner, Job, Runner
+from engine.tasks.runners import WORK, AnyRunner, Ended, Job, Runner
 from engine.tasks.script_output import SWITCHED, ScriptOutput
 from engine.tasks.scripts import older_shape
 from engine.tasks.scripts.runner.docker import Docker, older_docker
@@ -45,6 +45,14 @@ class ScriptResult(Outputs):
     exitCode: int  # noqa: N815 - appears as written
     outputFiles: dict[str, StoredUri]  # noqa: N815
     taskRunner: dict[str, Any]  # noqa: N815
+
+
+def concluded(ended: Ended, variables: dict[str, Any], files: dict[str, str]) -> ScriptResult:
+    """What a script that ended hands on; TaskFailed, with the same outputs, when its exit code is not 0."""
+    result = ScriptResult(vars=variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details))
+    if ended.exit_code != 0:
+        raise TaskFailed(f"Command failed with exit code {ended.exit_code}", outputs=result.model_dump())
+    return result
 
 
 POWERSHELL_COMMAND = "-Command"
@@ -181,12 +189,7 @@ class ScriptTask(RunnableTask):
         files = await collect(context, self.output_files or [])
         if self.output_directory:
             files |= await collect(context, ["**"], self._output_dir(context))
-        result = ScriptResult(
-            vars=heard.variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details)
-        )
-        if ended.exit_code != 0:
-            raise TaskFailed(f"Command failed with exit code {ended.exit_code}", outputs=result.model_dump())
-        return result
+        return concluded(ended, heard.variables, files)
 
     async def _place_files(self, context: RunContext) -> None:
         (context.working_dir / WORK).mkdir(parents=True, exist_ok=True)
