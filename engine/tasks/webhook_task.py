@@ -7,7 +7,7 @@ from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
 from engine.tasks.execution_text import summary_text
 from engine.tasks.http_options import DEFAULT, HttpOptions
-from engine.tasks.outbound import deliver
+from engine.tasks.outbound import Answer, deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
 
@@ -22,9 +22,13 @@ class WebhookTask(RunnableTask):
         """Deliver; waits when told to (429), TaskFailed when refused."""
         context.mask(self.url)
         options = self.options or DEFAULT
-        await deliver(
+        answer = await deliver(
             context, self.url, service=self.service, options=options, headers=self.headers(context), json=body
         )
+        self.judge(answer)
+
+    def judge(self, answer: Answer) -> None:
+        """TaskFailed when a service refuses in an answer that looks well (200)."""
 
     def headers(self, context: RunContext) -> dict[str, str]:
         """What the service wants beside the document."""

@@ -258,8 +258,9 @@ async def test_a_pod_that_is_being_deleted_is_not_gone_on_with(pods):
     pods.cluster.pods["mine"] = {"metadata": {"name": "mine", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
     with pytest.raises(TaskFailed, match="mine of an earlier attempt was not gone"):
         await pods("true", metadata={"name": "mine"}, waitUntilRunning="PT0.1S")
+    looked = len(pods.cluster.requests)
     work = asyncio.create_task(pods("echo anew", metadata={"name": "mine"}))
-    await asyncio.sleep(0.1)
+    await until(lambda: len(pods.cluster.requests) >= looked + 3)
     del pods.cluster.pods["mine"]
     assert (await work).status["phase"] == "Succeeded"
     assert len(pods.cluster.created) == 1

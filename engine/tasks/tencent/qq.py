@@ -1,12 +1,14 @@
 """`io.kestra.plugin.tencent.qq`: messages through Tencent Cloud IM, which reach people in QQ."""
 
+import json
 from secrets import randbelow
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.execution_facts import facts
+from engine.tasks.outbound import Answer
 from engine.tasks.property_types import OptionalText, TextList
 from engine.tasks.webhook_task import PayloadTask, SummaryTask, WebhookTask
 
@@ -24,6 +26,14 @@ class TencentTask(WebhookTask):
             return {}
         context.mask(self.token)
         return {"Authorization": f"Bearer {self.token}"}
+
+    def judge(self, answer: Answer) -> None:
+        try:
+            told = json.loads(answer.content)
+        except ValueError:  # another service than Tencent's own, with words of its own
+            return
+        if isinstance(told, dict) and told.get("ActionStatus") == "FAIL":  # which comes with the status 200
+            raise TaskFailed(f"Tencent IM refused: {told.get('ErrorCode')} {told.get('ErrorInfo') or ''}".strip())
 
 
 class QQIncomingWebhook(TencentTask, PayloadTask):

@@ -116,16 +116,20 @@ card: |
         if bool(self.user_id) == bool(self.user_email):
             raise TaskFailed("It is not said whom the card is for.", fix="Give either `userId` or `userEmail`.")
         message, token = self.message(context), await self.graph_token(context)
-        person = str(self.user_id or self.user_email).replace("'", "''")
-        member = {
-            "@odata.type": "#microsoft.graph.aadUserConversationMember",
-            "roles": ["owner"],
-            "user@odata.bind": f"{GRAPH}/v1.0/users('{person}')",
-        }
-        chat = await self.post(context, token, "chats", {"chatType": "oneOnOne", "members": [member]})
+        both = [
+            member(one) for one in (self.username if self.password else None, self.user_id or self.user_email) if one
+        ]
+        chat = await self.post(context, token, "chats", {"chatType": "oneOnOne", "members": both})
         key = str(rest_service.held(chat, "Microsoft Graph", "id"))
         made = await self.post(context, token, f"chats/{quote(key, safe='')}/messages", message)
         return SentToUser(chatId=key, messageId=str(rest_service.held(made, "Microsoft Graph", "id")))
+
+
+def member(person: str) -> dict[str, Any]:
+    """Somebody in a chat, by id or address; all are to be named, also who asks (learn.microsoft.com, `chat-post`)."""
+    quoted = person.replace("'", "''")
+    who = {"@odata.type": "#microsoft.graph.aadUserConversationMember", "roles": ["owner"]}
+    return {**who, "user@odata.bind": f"{GRAPH}/v1.0/users('{quoted}')"}
 
 
 def graph(context: RunContext) -> str:
