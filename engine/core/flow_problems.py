@@ -13,11 +13,12 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from engine.core import durations, flow_slips, foreign_names
+from engine.core import durations, flow_slips, foreign_names, list_items
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
 from engine.core.flow_slips import LIKE, MEANT, SPELT
 from engine.core.inputs import INPUT_TYPES, Input
+from engine.core.list_items import Items
 from engine.core.property import Instead, has_template
 from engine.core.registry import Registry
 from engine.core.sentences import expectation, sentence
@@ -143,6 +144,16 @@ def part_at(path: Path, document: Any, registry: Registry, root: type[BaseModel]
     return candidates[0] if candidates else None
 
 
+def _items(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Items:
+    """What the items of the list are that belongs at a path."""
+    owner = part_at(path[:-1], document, registry, root)
+    fields = owner.model_fields.items() if owner is not None and path else ()
+    annotation = next((field.annotation for name, field in fields if path[-1] in (field.alias, name)), None)
+    cls = part_at(path, document, registry, root) if any(_models(annotation)) else None
+    known, needed = (properties(cls), sorted(_needed(cls), key=list_items.rank)) if cls else ((), ())
+    return Items(frozenset(known), tuple(needed), list_items.are_texts(annotation))
+
+
 def _is_vague(path: Path, errors: Sequence[ErrorDetails], tagged: Collection[Path]) -> bool:
     """Whether an error may only repeat one deeper inside: another member of a union, a list whose items fail."""
     return path in tagged or all(error["type"] == "too_short" for error in errors)
@@ -208,9 +219,12 @@ def _finding(
         return Finding(path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid")
     expected = [found for found in map(expectation, errors) if found]
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
-        advice = flow_slips.itemized(first["input"], path)
+        advice = list_items.of_mapping(first["input"], path, _items(path, document, registry, root))
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
-    advice = flow_slips.untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
+    if first["type"].startswith(("list", "tuple")):
+        advice = list_items.of_value(first["input"], _items(path, document, registry, root))
+    else:
+        advice = flow_slips.untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
@@ -232,8 +246,6 @@ def _advice(error: ErrorDetails, path: Path) -> str:
             return foreign_names.OF_CASES if is_cases else "Write `name: value` in each line, without `- `."
         form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
         return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
-    if kind.startswith(("list", "tuple")) and isinstance(given, str | int | float) and "\n" not in str(given):
-        return f"Write `[{given}]`, or each item in a line that begins with `- `."
     if kind == "string_type" and isinstance(given, list) and len(given) == 1:
         return f"Write `{given[0]}`, which is no list." if isinstance(given[0], str) and "\n" not in given[0] else ""
     if kind == "string_type" and isinstance(given, list):

@@ -186,17 +186,3 @@ def untyped(given: Any) -> str:
         return f"Write `- id: {name}`, and what stands below it in the column of that `id`."
     is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
     return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""
-
-
-def itemized(given: Mapping[str, Any], path: Path) -> str:
-    """How to write as a list what is a mapping."""
-    name, value = next(iter(given.items()), ("", None))
-    if path[-1:] == ("values",):
-        return "Begin each value with `- `."
-    if given.keys() == {"tasks"} and isinstance(value, list):
-        return f"The tasks stand below `{path[-1]}` itself: leave `tasks` out."
-    if not name or (name in ("id", "type", "task", "key", "name") and not isinstance(value, Mapping)):
-        return "Begin each item with `- `."
-    what = "type" if "." in name else "id"
-    more = f" and below it `type: {value}`" if isinstance(value, str) and value.isupper() else ""
-    return f"Begin each item with `- `, and give it its {what}: `- {what}: {name}`{more}."
