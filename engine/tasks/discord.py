@@ -9,7 +9,7 @@ from engine.plugin import JsonText, Part, Property, RunContext, RunnableTask
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Image, Message, chunks, find_images, payload_object, post, shortened
 from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.http_options import DEFAULT, HttpOptions, MessageOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text, document_from_text
 
 MAX_CONTENT = 2000
@@ -36,7 +36,7 @@ payload: |
     ]
     url: Property[Text]
     payload: JsonText[Text]
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
         await post_body(context, self.url, payload_object(self.payload, "Discord"), self.options or DEFAULT)
@@ -97,7 +97,7 @@ embedList:
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
     template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
         if self.payload and self.payload.strip():

@@ -8,7 +8,7 @@ from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import shortened
 from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
-from engine.tasks.http_options import HttpOptions
+from engine.tasks.http_options import MessageOptions
 from engine.tasks.property_types import JsonMap, OptionalText
 
 
@@ -20,7 +20,7 @@ class TextTask(RunnableTask):
     custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
     custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
     template_render_map: Any = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def said(self, context: RunContext) -> str:
         """The text, and where it is blank the summary; links lead to where people can reach them."""

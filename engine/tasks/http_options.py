@@ -146,4 +146,14 @@ class HttpOptions(Part):
         return self.proxy_url() is None and not (self.ssl and self.ssl.insecure_trust_all_certificates)
 
 
+class MessageOptions(HttpOptions):
+    """The same of what sends messages: as in Kestra's plugins for them, waits have no `timeout` around them there."""
+
+    connect_timeout: Duration | None = None
+    read_timeout: Duration | None = None
+    read_idle_timeout: Duration | None = None
+    max_content_length: Any = None
+    connection_pool_idle_timeout: Any = None
+
+
 DEFAULT = HttpOptions()

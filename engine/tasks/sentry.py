@@ -10,7 +10,7 @@ from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask,
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, facts
 from engine.tasks.execution_text import summary_text
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.http_options import DEFAULT, MessageOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.webhook_task import rows
@@ -26,7 +26,7 @@ class SentryTask(RunnableTask):
     dsn: Property[Text]
     endpoint_type: Property[Literal["ENVELOPE", "STORE"]] = "ENVELOPE"
     event_id: Property[OptionalText] = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def report(self, context: RunContext, event: dict[str, Any]) -> None:
         """Send an event; TaskFailed when Sentry refuses."""

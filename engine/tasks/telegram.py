@@ -6,7 +6,7 @@ from engine.plugin import Instead, Property, RunContext, RunnableTask, TaskFaile
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
 from engine.tasks.execution_text import summary_of
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.http_options import DEFAULT, MessageOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
@@ -21,7 +21,7 @@ class TelegramTask(RunnableTask):
     channel: Property[Text]
     parse_mode: Property[OptionalText] = None
     endpoint_override: Property[OptionalText] = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def say(self, context: RunContext, text: str) -> None:
         """Send a text, in several messages when it is long; TaskFailed when Telegram refuses."""

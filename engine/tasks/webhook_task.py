@@ -6,7 +6,7 @@ from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, as_texts, facts
 from engine.tasks.execution_text import summary_text
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.http_options import DEFAULT, MessageOptions
 from engine.tasks.outbound import Answer, deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
@@ -16,7 +16,7 @@ class WebhookTask(RunnableTask):
 
     service: ClassVar[str] = "The service"
     url: Property[Text]
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def post(self, context: RunContext, body: dict[str, Any]) -> None:
         """Deliver; waits when told to (429), TaskFailed when refused."""

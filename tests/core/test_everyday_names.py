@@ -105,3 +105,30 @@ def test_they_still_say_what_there_is_to_read(flag, wrong):
     assert [one.code for one in found] == ["old-property", "unknown-output"]
     right = {"fetch": "rows", "store": "uri", "fetchOne": "row"}[flag]
     assert [one.code for one in problems(f"tasks:\n  - {query}\n  - {log % right}\n")] == ["old-property"]
+
+
+WAITS = (
+    "options: {connectTimeout: PT5S, readTimeout: PT9S, readIdleTimeout: PT9S, maxContentLength: 9, headers: {A: b}}"
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "slack.notifications.SlackIncomingWebhook, url: u, payload: '{}'",
+        "slack.notifications.SlackExecution, url: u",
+        "discord.DiscordIncomingWebhook, url: u, payload: '{}'",
+        "microsoft365.teams.TeamsIncomingWebhook, url: u, payload: '{}'",
+        "telegram.TelegramSend, token: t, channel: c, payload: '{}'",
+        "opsgenie.OpsgenieAlert, url: u, authorizationToken: t, payload: '{}'",
+    ],
+)
+def test_waits_of_what_sends_messages_are_no_older_names(kind):
+    task = f"tasks:\n  - {{id: say, type: io.kestra.plugin.{kind}, {WAITS}}}\n"
+    assert problems(task) == []
+
+
+def test_waits_of_a_request_are_written_below_timeout():
+    task = f"tasks:\n  - {{id: get, type: {CORE}.http.Request, uri: http://x, {WAITS}}}\n"
+    found = {one.path: one.suggestion for one in problems(task)}
+    assert found["tasks[0].options.connectTimeout"] == "Write `timeout.connectTimeout`."

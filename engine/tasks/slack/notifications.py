@@ -8,7 +8,7 @@ from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask,
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Message, find_images, json_object, payload_object, post, shortened
 from engine.tasks.execution_facts import FINISHED, ExecutionFacts, as_texts, facts
-from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.http_options import DEFAULT, HttpOptions, MessageOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
 MAX_TEXT = 40_000  # Slack truncates longer text
@@ -43,7 +43,7 @@ payload: |
     url: Property[Text]
     payload: JsonText[OptionalText] = None
     message_text: Property[OptionalText] = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
         body = message_body(self.payload, self.message_text)
@@ -72,7 +72,7 @@ customFields:
     url: Property[Text]
     payload: Annotated[Any, Instead("")] = None
     message_text: Annotated[Any, Instead("customMessage")] = None
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None

@@ -10,7 +10,7 @@ from pydantic import Field
 from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_text import summary_of
-from engine.tasks.http_options import HttpOptions
+from engine.tasks.http_options import MessageOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.rest_service import call
 
@@ -22,7 +22,7 @@ class TwilioTask(RunnableTask):
 
     account_sid: Property[Text] = Field(alias="accountSID", description="The account (AC…).")
     auth_token: Property[Text] = Field(description="Its token.")
-    options: Property[HttpOptions | None] = None
+    options: Property[MessageOptions | None] = None
 
     async def post(self, context: RunContext, url: str, fields: Mapping[str, Any]) -> bytes:
         """What Twilio answers to a form; TaskFailed when it refuses."""
