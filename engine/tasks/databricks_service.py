@@ -50,10 +50,10 @@ class Workspace:
         self.context, self.host = context, host
         self._headers = headers
 
-    async def ask(self, method: Literal["GET", "POST"], path: str, **given: Any) -> Any:
+    async def ask(self, method: Literal["GET", "POST"], path: str, **given: Any) -> dict[str, Any]:
         """The JSON of one call; TaskFailed when Databricks refuses."""
         url = f"{self.host}/{path.lstrip('/')}"
-        return await rest_service.document(self.context, "Databricks", method, url, headers=self._headers, **given)
+        return await rest_service.mapping(self.context, "Databricks", method, url, headers=self._headers, **given)
 
 
 async def opened(context: RunContext, host: str | None, who: Authentication) -> Workspace:
@@ -69,12 +69,13 @@ async def opened(context: RunContext, host: str | None, who: Authentication) -> 
         return Workspace(context, at, {"Authorization": f"Bearer {who.token}"})
     if who.client_id and who.client_secret:
         form = {"grant_type": "client_credentials", "scope": "all-apis"}
-        given = await rest_service.document(
+        given = await rest_service.mapping(
             context, "Databricks", "POST", f"{at}/oidc/v1/token",
             headers={"Authorization": _basic(who.client_id, who.client_secret)}, data=form,
         )  # fmt: skip
-        context.mask(given["access_token"])
-        return Workspace(context, at, {"Authorization": f"Bearer {given['access_token']}"})
+        token = str(rest_service.held(given, "Databricks", "access_token"))
+        context.mask(token)
+        return Workspace(context, at, {"Authorization": f"Bearer {token}"})
     if who.username and who.password:
         return Workspace(context, at, {"Authorization": _basic(who.username, who.password)})
     raise TaskFailed(

@@ -44,7 +44,7 @@ syncId: 1127166
     async def run(self, context: RunContext) -> Started:
         context.mask(self.token)
         started = await self._hightouch(context, "POST", "/trigger", json={"fullResync": self.full_resynchronization})
-        run = int(started["id"])
+        run = int(rest_service.held(started, "Hightouch", "id"))
         if self.wait:
             await self._finished(context, run)
         return Started(runId=run)
@@ -54,7 +54,8 @@ syncId: 1127166
             answer = await self._hightouch(context, "GET", "/runs", params={"runId": str(run)})
             if len(found := answer.get("data") or []) != 1:
                 raise TaskFailed(f"Hightouch tells of {len(found)} runs {run}.", fix="Look at the sync in Hightouch.")
-            return dict(found[0]) if found[0]["status"] in ENDED else None
+            done = rest_service.held(found[0], "Hightouch", "status") in ENDED
+            return dict(found[0]) if done else None
 
         what = f"The run {run}"
         done = await rest_service.waited(context, look, every=self.every, most=self.max_duration, what=what)
@@ -71,9 +72,6 @@ syncId: 1127166
         base = (context.settings.provider("hightouch").base_url or API).rstrip("/")
         headers = {"Authorization": f"Bearer {self.token}"}
         url = f"{base}/api/v1/syncs/{self.sync_id}{more}"
-        return dict(
-            await rest_service.document(
-                context, "Hightouch", method, url, options=self.options, headers=headers, **given
-            )
-            or {}
+        return await rest_service.mapping(
+            context, "Hightouch", method, url, options=self.options, headers=headers, **given
         )

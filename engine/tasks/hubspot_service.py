@@ -42,14 +42,15 @@ class HubspotTask(RunnableTask):
         base = context.settings.provider("hubspot").base_url or API
         url = f"{base.rstrip('/')}/crm/v3/objects/{self.kind}{path}"
         headers = {"Authorization": f"Bearer {token}"}
-        return await rest_service.document(
+        return await rest_service.mapping(
             context, "HubSpot", method, url, headers=headers, options=self.options, **given
         )
 
     async def kept(self, context: RunContext, record: Mapping[str, Any]) -> Kept:
         """A record as outputs tell it."""
         text = json.dumps(record.get("properties") or {}, ensure_ascii=False) + "\n"
-        return Kept(id=int(record["id"]), uri=await context.files.put(text.encode(), f"{self.kind}.jsonl"))
+        number = int(rest_service.held(record, "HubSpot", "id"))
+        return Kept(id=number, uri=await context.files.put(text.encode(), f"{self.kind}.jsonl"))
 
 
 class WriteTask(HubspotTask):

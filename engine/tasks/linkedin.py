@@ -45,7 +45,7 @@ refreshToken: "{{ secret('LINKEDIN_REFRESH_TOKEN') }}"
             context.mask(secret)
         form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         form |= {"client_id": self.client_id, "client_secret": self.client_secret}
-        found = await rest_service.document(context, "LinkedIn", "POST", self.token_url, data=form) or {}
+        found = await rest_service.mapping(context, "LinkedIn", "POST", self.token_url, data=form)
         token = str(found.get("access_token") or "")
         if not token:
             raise TaskFailed("LinkedIn gave no token.", fix="Check `refreshToken`: it may have ended.")
@@ -99,9 +99,7 @@ activityUrns:
         for urn in self.activity_urns:
             url = f"{self.api_base_url.rstrip('/')}/reactions/(entity:{quote(urn, safe='')})"
             url += "?q=entity&sort=(value:REVERSE_CHRONOLOGICAL)"
-            posts.append(
-                _post(urn, await rest_service.document(context, "LinkedIn", "GET", url, headers=headers) or {})
-            )
+            posts.append(_post(urn, await rest_service.mapping(context, "LinkedIn", "GET", url, headers=headers)))
         total = sum(post["totalReactions"] for post in posts)
         return Reactions(posts=posts, totalPosts=len(posts), totalReactions=total)
 

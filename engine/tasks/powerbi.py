@@ -72,7 +72,7 @@ wait: true
             return Refreshed(requestId=request)
 
         async def look() -> dict[str, Any] | None:
-            told = await rest_service.document(context, "Power BI", "GET", url, **given) or {}
+            told = await rest_service.mapping(context, "Power BI", "GET", url, **given)
             for one in told.get("value") or ():
                 if one.get("requestId") == request:
                     return None if one.get("status") == RUNNING else dict(one)
@@ -97,7 +97,7 @@ wait: true
             "scope": f"{RESOURCE}/.default",
         }
         url = f"{base}/{quote(self.tenant_id, safe='')}/oauth2/token"
-        found = await rest_service.document(context, "Microsoft Entra", "POST", url, data=form) or {}
+        found = await rest_service.mapping(context, "Microsoft Entra", "POST", url, data=form)
         token = str(found.get("access_token") or "")
         if not token:
             raise TaskFailed("Microsoft Entra gave no token.", fix="Check `tenantId`, `clientId` and `clientSecret`.")

@@ -43,7 +43,7 @@ class ServiceNowTask(RunnableTask):
                 update={"auth": Auth(type="BASIC", username=self.username, password=self.password)}
             )
         url = "/".join((self.base, "api/now/table", *(quote(step, safe="") for step in path)))
-        found = await rest_service.document(
+        found = await rest_service.mapping(
             context,
             "ServiceNow",
             method,
@@ -52,7 +52,7 @@ class ServiceNowTask(RunnableTask):
             headers={"Accept": "application/json"} | headers,
             **body,
         )
-        return (found or {}).get("result")
+        return found.get("result")
 
     async def _token(self, context: RunContext) -> str:
         context.mask(self.client_secret or "")
@@ -63,10 +63,10 @@ class ServiceNowTask(RunnableTask):
             "username": self.username,
             "password": self.password,
         }
-        found = await rest_service.document(
+        found = await rest_service.mapping(
             context, "ServiceNow", "POST", f"{self.base}/oauth_token.do", options=self.options, data=asked
         )
-        token = str((found or {}).get("access_token") or "")
+        token = str(found.get("access_token") or "")
         if not token:
             raise TaskFailed("ServiceNow gave no token.", fix="Check `clientId` and `clientSecret`.")
         context.mask(token)
@@ -114,7 +114,8 @@ limit: 100
             "sysparm_fields": ",".join(self.fields or []) or None,
         }
         given = {name: str(value) for name, value in asked.items() if value is not None}
-        found = [dict(row) for row in await self.records(context, "GET", self.table, params=given) or []]
+        rows = await self.records(context, "GET", self.table, params=given) or []
+        found = [rest_service.mapped(row, "ServiceNow") for row in rows]
         if self.fetch_type == "STORE":
             return Found(uri=await filed(context, found, "records.jsonl"), size=len(found), offset=self.offset)
         found = found[:1] if self.fetch_type == "FETCH_ONE" else found
@@ -135,7 +136,7 @@ class PostTask(ServiceNowTask):
 
     async def made(self, context: RunContext, table: str, data: dict[str, Any]) -> Made:
         """A new record of a table."""
-        found = dict(await self.records(context, "POST", table, json=data) or {})
+        found = rest_service.mapped(await self.records(context, "POST", table, json=data), "ServiceNow")
         key = str(found.get("sys_id") or "") or None
         url = f"{self.base}/nav_to.do?uri={quote(f'{table}.do?sys_id={key}', safe='')}" if key else None
         return Made(result=found, number=found.get("number"), sysId=key, url=url)
@@ -225,7 +226,7 @@ data:
 
     async def run(self, context: RunContext) -> Changed:
         found = await self.records(context, "PUT", self.table, self.sys_id, json=self.data)
-        return Changed(result=dict(found or {}))
+        return Changed(result=rest_service.mapped(found, "ServiceNow"))
 
 
 class Gone(Outputs):

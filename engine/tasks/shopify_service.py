@@ -34,7 +34,7 @@ class ShopifyTask(RunnableTask):
         base = domain if "://" in domain else f"https://{domain}"
         url = f"{base}/admin/api/{self.api_version}/{self.kind}s{'' if record is None else f'/{record}'}.json"
         headers = {"X-Shopify-Access-Token": self.access_token, "Accept": "application/json"}
-        return await rest_service.document(context, "Shopify", method, url, headers=headers, **given) or {}
+        return await rest_service.mapping(context, "Shopify", method, url, headers=headers, **given)
 
     async def written(self, context: RunContext, about: Mapping[str, Any], record: int | None = None) -> Any:
         """What is kept about a new one, or about one that was there; TaskFailed when nothing is to be kept."""
@@ -43,7 +43,7 @@ class ShopifyTask(RunnableTask):
             raise TaskFailed(f"It is not said what of the {self.kind} changes.", fix="Give at least one property.")
         method = "POST" if record is None else "PUT"
         body = {self.kind: kept if record is None else {**kept, "id": record}}
-        return (await self.shopify(context, method, record, json=body))[self.kind]
+        return rest_service.held(await self.shopify(context, method, record, json=body), "Shopify", self.kind)
 
 
 class ListTask(ShopifyTask):

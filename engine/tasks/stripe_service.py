@@ -26,7 +26,7 @@ class StripeTask(RunnableTask):
             headers["Idempotency-Key"] = f"{context.task_run_id}-{context.attempt}"
         body = {"data" if method == "POST" else "params": fields(given)} if given else {}
         url = f"{base}/v1/{path}"
-        return await rest_service.document(context, "Stripe", method, url, headers=headers, **body) or {}
+        return await rest_service.mapping(context, "Stripe", method, url, headers=headers, **body)
 
 
 def fields(given: Mapping[str, Any]) -> dict[str, str]:

@@ -36,7 +36,7 @@ class AirbyteTask(RunnableTask):
                 update={"auth": Auth(type="BASIC", username=self.username, password=self.password)}
             )
         url = f"{self.url.rstrip('/')}/api/v1/{path}"
-        return await rest_service.document(context, "Airbyte", "POST", url, options=options, headers=headers, json=body)
+        return await rest_service.mapping(context, "Airbyte", "POST", url, options=options, headers=headers, json=body)
 
     async def finished(
         self, context: RunContext, job: int, every: timedelta, most: timedelta, *, stops: bool = False
@@ -45,7 +45,7 @@ class AirbyteTask(RunnableTask):
 
         async def look() -> str | None:
             found = await self.airbyte(context, "jobs/get", {"id": job})
-            status = str(found["job"]["status"])
+            status = str(rest_service.held(found, "Airbyte", "job", "status"))
             return status if status in ENDED else None
 
         status = await rest_service.waited(
@@ -90,7 +90,7 @@ connectionId: e3b1ce92-547c-436f-b1e8-23b6936c12cd
                 raise
             context.log("A sync of this connection is running already.", "WARN")
             return Job(jobId=None, alreadyRunning=True)
-        job = int(made["job"]["id"])
+        job = int(rest_service.held(made, "Airbyte", "job", "id"))
         if self.wait:
             await self.finished(context, job, self.poll_frequency, self.max_duration, stops=True)
         return Job(jobId=job)

@@ -29,7 +29,7 @@ class AirtableTask(RunnableTask):
         steps = [quote(one, safe="") for one in (self.base_id, self.table_id, record) if one]
         headers = {"Authorization": f"Bearer {self.api_key}"}
         url = "/".join([base, *steps])
-        return await rest_service.document(context, "Airtable", method, url, headers=headers, **given) or {}
+        return await rest_service.mapping(context, "Airtable", method, url, headers=headers, **given)
 
 
 class List(AirtableTask):
@@ -98,7 +98,8 @@ apiKey: "{{ secret('AIRTABLE_API_KEY') }}"
     async def run(self, context: RunContext) -> One:
         found = await self.airtable(context, "GET", self.record_id)
         if self.fields:  # Airtable itself gives all of them
-            found["fields"] = {name: value for name, value in found["fields"].items() if name in self.fields}
+            fields = rest_service.held(found, "Airtable", "fields")
+            found["fields"] = {name: value for name, value in fields.items() if name in self.fields}
         return One(record=found)
 
 
@@ -139,8 +140,9 @@ typecast: true
         for begin in range(0, len(rows), AT_ONCE):
             some = [{"fields": row} for row in rows[begin : begin + AT_ONCE]]
             body = {"records": some, "typecast": self.typecast}
-            made += (await self.airtable(context, "POST", json=body))["records"]
-        return Created(record=made[0], records=made, recordIds=[one["id"] for one in made])
+            made += rest_service.held(await self.airtable(context, "POST", json=body), "Airtable", "records")
+        ids = [rest_service.held(one, "Airtable", "id") for one in made]
+        return Created(record=made[0] if made else None, records=made, recordIds=ids)
 
 
 class Changed(One):
@@ -172,7 +174,7 @@ fields:
     async def run(self, context: RunContext) -> Changed:
         body = {"fields": self.fields, "typecast": self.typecast}
         found = await self.airtable(context, "PATCH", self.record_id, json=body)
-        return Changed(record=found, recordId=found["id"])
+        return Changed(record=found, recordId=rest_service.held(found, "Airtable", "id"))
 
 
 class Delete(AirtableTask):

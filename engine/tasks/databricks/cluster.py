@@ -60,7 +60,8 @@ autoTerminationMinutes: 30
         if self.min_workers is not None and self.max_workers is not None:
             wanted["autoscale"] = {"min_workers": self.min_workers, "max_workers": self.max_workers}
         body = {name: value for name, value in wanted.items() if value is not None}
-        cluster = str((await workspace.ask("POST", "api/2.1/clusters/create", json=body))["cluster_id"])
+        made = await workspace.ask("POST", "api/2.1/clusters/create", json=body)
+        cluster = str(rest_service.held(made, "Databricks", "cluster_id"))
         address = f"{workspace.host}/#setting/clusters/{cluster}/configuration"
         context.log(f"The cluster: {address}")
         state, said = await settled(workspace, cluster, ENDED | {"RUNNING"})
@@ -98,7 +99,8 @@ async def settled(workspace: Workspace, cluster: str, states: frozenset[str]) ->
 
     async def look() -> tuple[str, str] | None:
         found = await workspace.ask("GET", "api/2.1/clusters/get", params={"cluster_id": cluster})
-        return (found["state"], found.get("state_message") or "") if found["state"] in states else None
+        state = str(rest_service.held(found, "Databricks", "state"))
+        return (state, found.get("state_message") or "") if state in states else None
 
     what, fix = f"The change of the cluster {cluster}", "Look at its events in Databricks."
     return await rest_service.waited(workspace.context, look, every=EVERY, most=MOST, what=what, fix=fix)

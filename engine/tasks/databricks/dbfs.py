@@ -18,6 +18,7 @@ from engine.plugin import (
     StoredUri,
     TaskFailed,
 )
+from engine.tasks import rest_service
 from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
 from engine.tasks.databricks_service import DatabricksConnected, Workspace
 from engine.tasks.name_patterns import fitting
@@ -56,11 +57,12 @@ to: /Shared/orders.parquet
         source = context.files.path(self.from_)
         workspace = await self.workspace(context)
         made = await workspace.ask("POST", "api/2.0/dbfs/create", json={"path": self.to, "overwrite": True})
+        handle = rest_service.held(made, "Databricks", "handle")
         with source.open("rb") as content:
             while block := content.read(BLOCK):
-                sent = {"handle": made["handle"], "data": base64.b64encode(block).decode()}
+                sent = {"handle": handle, "data": base64.b64encode(block).decode()}
                 await workspace.ask("POST", "api/2.0/dbfs/add-block", json=sent)
-        await workspace.ask("POST", "api/2.0/dbfs/close", json={"handle": made["handle"]})
+        await workspace.ask("POST", "api/2.0/dbfs/close", json={"handle": handle})
         context.metric("file.size", source.stat().st_size)
 
 
@@ -90,7 +92,7 @@ from: /Shared/orders.parquet
                 block = await workspace.ask("GET", "api/2.0/dbfs/read", params=asked)
                 if not block.get("bytes_read"):
                     break
-                size += content.write(base64.b64decode(block["data"]))
+                size += content.write(base64.b64decode(rest_service.held(block, "Databricks", "data")))
         context.metric("file.size", size)
         return Stored(uri=await context.files.put(target, PurePosixPath(self.from_).name))
 
@@ -147,8 +149,8 @@ async def _listed(workspace: Workspace, fields: FolderFields) -> dict[str, dict[
     found: dict[str, dict[str, Any]] = {}
     folders = [fields.from_]
     for folder in folders:
-        for one in (await workspace.ask("GET", "api/2.0/dbfs/list", params={"path": folder}) or {}).get("files", ()):
-            path = str(one["path"])
+        for one in (await workspace.ask("GET", "api/2.0/dbfs/list", params={"path": folder})).get("files") or ():
+            path = str(rest_service.held(one, "Databricks", "path"))
             if not one.get("is_dir"):
                 found[path] = one
             elif fields.recursive:

@@ -43,7 +43,8 @@ class JobTask(DatabricksConnected, RunnableTask):
             if not address:
                 address = f"{workspace.host}/#job/{found.get('job_id')}/run/{run}"
                 workspace.context.log(f"The run: {address}")
-            return found if found["state"]["life_cycle_state"] in ENDED else None
+            state = rest_service.held(found, "Databricks", "state", "life_cycle_state")
+            return found if state in ENDED else None
 
         if self.wait_for_completion is None:
             await look()
@@ -60,7 +61,7 @@ class JobTask(DatabricksConnected, RunnableTask):
         return address
 
     async def _look(self, workspace: Workspace, run: int) -> dict[str, Any]:
-        return dict(await workspace.ask("GET", "api/2.1/jobs/runs/get", params={"run_id": str(run)}))
+        return await workspace.ask("GET", "api/2.1/jobs/runs/get", params={"run_id": str(run)})
 
 
 class SubmitRun(JobTask):
@@ -89,7 +90,8 @@ waitForCompletion: PT5M
     async def run(self, context: RunContext) -> Submitted:
         workspace = await self.workspace(context)
         body = {"tasks": tasks_of(self.run_tasks), **({"run_name": self.run_name} if self.run_name else {})}
-        run = int((await workspace.ask("POST", "api/2.1/jobs/runs/submit", json=body))["run_id"])
+        begun = await workspace.ask("POST", "api/2.1/jobs/runs/submit", json=body)
+        run = int(rest_service.held(begun, "Databricks", "run_id"))
         return Submitted(runId=run, runURI=await self.ended(workspace, run))
 
 
@@ -119,8 +121,10 @@ waitForCompletion: PT1H
     async def run(self, context: RunContext) -> Created:
         workspace = await self.workspace(context)
         body = {"tasks": tasks_of(self.job_tasks), **({"name": self.job_name} if self.job_name else {})}
-        job = int((await workspace.ask("POST", "api/2.1/jobs/create", json=body))["job_id"])
-        run = int((await workspace.ask("POST", "api/2.1/jobs/run-now", json={"job_id": job}))["run_id"])
+        made = await workspace.ask("POST", "api/2.1/jobs/create", json=body)
+        job = int(rest_service.held(made, "Databricks", "job_id"))
+        begun = await workspace.ask("POST", "api/2.1/jobs/run-now", json={"job_id": job})
+        run = int(rest_service.held(begun, "Databricks", "run_id"))
         address = await self.ended(workspace, run)
         return Created(jobId=job, jobURI=f"{workspace.host}/#job/{job}", runId=run, runURI=address)
 

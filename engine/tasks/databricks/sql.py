@@ -73,17 +73,18 @@ sql: SELECT id, total FROM shop.orders
 
 async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:
     """What is said of a statement once it has ended well; one that is waited for no more is cancelled."""
-    path = f"{STATEMENTS}/{told['statement_id']}"
+    number = rest_service.held(told, "Databricks", "statement_id")
+    path = f"{STATEMENTS}/{number}"
 
     def ended(said: dict[str, Any]) -> dict[str, Any] | None:
-        return None if said["status"]["state"] in ("PENDING", "RUNNING") else said
+        return None if rest_service.held(said, "Databricks", "status", "state") in ("PENDING", "RUNNING") else said
 
     async def look() -> dict[str, Any] | None:
         return ended(await workspace.ask("GET", path))
 
     if (done := ended(told)) is None:
         done = await rest_service.waited(
-            workspace.context, look, every=EVERY, what=f"The statement {told['statement_id']}",
+            workspace.context, look, every=EVERY, what=f"The statement {number}",
             stop=lambda: workspace.ask("POST", f"{path}/cancel"),
         )  # fmt: skip
     if (state := done["status"]["state"]) != "SUCCEEDED":

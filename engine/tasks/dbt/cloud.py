@@ -37,18 +37,20 @@ class CloudTask(RunnableTask):
 
     async def dbt(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
         """The `data` of one call; TaskFailed when dbt refuses."""
-        return (rest_service.parsed(await self._answer(context, method, path, **given), "dbt Cloud") or {}).get("data")
+        answer = await self._answer(context, method, path, **given)
+        return rest_service.mapped(rest_service.parsed(answer, "dbt Cloud"), "dbt Cloud").get("data")
 
     async def ended(self, context: RunContext, run: str, *, stops: bool = False) -> CloudRun:
         """Wait for a run, which is cancelled with the task if it `stops`, and fetch what it wrote; TaskFailed when it
         did not succeed."""
         related = '["trigger","job","run_steps"]'
-        told: dict[int, str] = {}
+        told: dict[Any, str] = {}
 
         async def look() -> Mapping[str, Any] | None:
             found = await self.dbt(context, "GET", f"runs/{run}/", params={"include_related": related})
+            status = rest_service.held(found, "dbt Cloud", "status")
             self._tell(context, found, told)
-            return found if found["status"] in (SUCCESS, ERROR, CANCELLED) else None
+            return found if status in (SUCCESS, ERROR, CANCELLED) else None
 
         done = await rest_service.waited(
             context, look, every=self.poll_frequency, most=self.max_duration, what=f"The run {run}", outlasts=True,
@@ -68,11 +70,11 @@ class CloudTask(RunnableTask):
             )
         return result
 
-    def _tell(self, context: RunContext, found: Mapping[str, Any], told: dict[int, str]) -> None:
+    def _tell(self, context: RunContext, found: Mapping[str, Any], told: dict[Any, str]) -> None:
         for step in found.get("run_steps") or []:
             how = str(step.get("status_humanized") or step.get("status"))
-            if told.get(step["id"]) != how:
-                told[step["id"]] = how
+            if told.get(step.get("id")) != how:
+                told[step.get("id")] = how
                 context.log(f"{step.get('name')}: {how}")
 
     async def _artifacts(self, context: RunContext, run: str) -> dict[str, str]:
@@ -139,16 +141,18 @@ jobId: "396284"
         run = await self._begun(context) if self.reattach else None
         if run is None:
             body = {name: value for name, value in given.items() if value is not None}
-            run = str((await self.dbt(context, "POST", f"jobs/{self.job_id}/run/", json=body))["id"])
+            begun = await self.dbt(context, "POST", f"jobs/{self.job_id}/run/", json=body)
+            run = str(rest_service.held(begun, "dbt Cloud", "id"))
         return await self.ended(context, run, stops=True) if self.wait else CloudRun(runId=run)
 
     async def _begun(self, context: RunContext) -> str | None:
         """The run an earlier attempt of this task run started, unless it went wrong."""
         params = {"job_definition_id": self.job_id, "order_by": "-id", "limit": "100", "include_related": '["trigger"]'}
-        for found in await self.dbt(context, "GET", "runs/", params=params) or []:
+        for one in await self.dbt(context, "GET", "runs/", params=params) or []:
+            found = rest_service.mapped(one, "dbt Cloud")
             cause = str((found.get("trigger") or {}).get("cause") or "")
-            if f"[{context.task_run_id}]" in cause and found["status"] not in (ERROR, CANCELLED):
-                return str(found["id"])
+            if f"[{context.task_run_id}]" in cause and found.get("status") not in (ERROR, CANCELLED):
+                return str(rest_service.held(found, "dbt Cloud", "id"))
         return None
 
 

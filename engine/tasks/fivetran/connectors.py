@@ -30,8 +30,8 @@ class FivetranTask(RunnableTask):
         options = (self.options or DEFAULT).model_copy(update={"auth": auth})
         url = f"{self.base_url.rstrip('/')}/v1/connections/{quote(connector, safe='')}{more}"
         accept = {"Accept": "application/json;version=2"}
-        found = await rest_service.document(context, "Fivetran", method, url, options=options, headers=accept, **body)
-        return dict((found or {}).get("data") or {})
+        found = await rest_service.mapping(context, "Fivetran", method, url, options=options, headers=accept, **body)
+        return rest_service.mapped(found.get("data"), "Fivetran")
 
 
 class Sync(FivetranTask):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.property_types import JsonMap, OptionalText, Text
+from engine.tasks.rest_service import held
 from engine.tasks.stripe_service import StripeTask, step
 
 
@@ -27,7 +28,7 @@ class WriteTask(StripeTask):
         """The customer once it is written."""
         given = {"name": self.name, "email": self.email, "metadata": self.metadata}
         found = await self.stripe(context, "POST", path, **given)
-        return Customer(customerId=found["id"], customerData=found)
+        return Customer(customerId=held(found, "Stripe", "id"), customerData=found)
 
 
 class Create(WriteTask):
@@ -85,7 +86,7 @@ customerId: cus_123456789
 
     async def run(self, context: RunContext) -> Customer:
         found = await self.stripe(context, "GET", f"customers/{step(self.customer_id)}")
-        return Customer(customerId=found["id"], customerData=found)
+        return Customer(customerId=held(found, "Stripe", "id"), customerData=found)
 
 
 class Gone(Customer):
@@ -110,7 +111,7 @@ customerId: cus_123456789
 
     async def run(self, context: RunContext) -> Gone:
         found = await self.stripe(context, "DELETE", f"customers/{step(self.customer_id)}")
-        return Gone(customerId=found["id"], customerData=found, deleted=bool(found.get("deleted")))
+        return Gone(customerId=held(found, "Stripe", "id"), customerData=found, deleted=bool(found.get("deleted")))
 
 
 class Customers(Outputs):
@@ -137,4 +138,5 @@ limit: 20
 
     async def run(self, context: RunContext) -> Customers:
         found = await self.stripe(context, "GET", "customers", limit=self.limit, email=self.email or None)
-        return Customers(customers=found["data"], totalCount=len(found["data"]))
+        customers = held(found, "Stripe", "data")
+        return Customers(customers=customers, totalCount=len(customers))

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+from engine.tasks.rest_service import held, mapped
 from engine.tasks.stripe_service import StripeTask, step
 
 
@@ -104,9 +105,9 @@ limit: 5
 
     async def run(self, context: RunContext) -> Intents:
         params = {"limit": self.limit, "customer": self.customer or None}
-        found = (await self.stripe(context, "GET", "payment_intents", **params))["data"]
+        found = held(await self.stripe(context, "GET", "payment_intents", **params), "Stripe", "data")
         for one in found:
-            _about(context, one)
+            _about(context, mapped(one, "Stripe"))
         return Intents(count=len(found), paymentIntents=found)
 
 
@@ -143,7 +144,7 @@ amount: 500
         given = {"charge": self.charge_id, "payment_intent": self.payment_intent_id, "amount": self.amount}
         found = await self.stripe(context, "POST", "refunds", **given)
         about = {name: found.get(name) for name in ("status", "amount", "currency")}
-        return Refunded(refundId=found["id"], **about, raw=json.dumps(found))
+        return Refunded(refundId=held(found, "Stripe", "id"), **about, raw=json.dumps(found))
 
 
 class Method(Outputs):
@@ -175,7 +176,7 @@ customerId: cus_456
         path = f"payment_methods/{step(self.payment_method_id)}/attach"
         found = await self.stripe(context, "POST", path, customer=self.customer_id)
         about = {"customerId": found.get("customer"), "type": found.get("type")}
-        return Method(paymentMethodId=found["id"], **about, paymentMethodData=found)
+        return Method(paymentMethodId=held(found, "Stripe", "id"), **about, paymentMethodData=found)
 
 
 class Methods(Outputs):
@@ -205,7 +206,7 @@ paymentMethodType: card
     async def run(self, context: RunContext) -> Methods:
         params = {"customer": self.customer_id, "type": self.payment_method_type.lower()}
         found = await self.stripe(context, "GET", "payment_methods", **params)
-        ids = [one["id"] for one in found["data"]]
+        ids = [held(one, "Stripe", "id") for one in held(found, "Stripe", "data")]
         return Methods(customerId=self.customer_id, paymentMethodIds=ids, raw=json.dumps(found))
 
 
@@ -213,4 +214,8 @@ def _about(context: RunContext, found: dict[str, Any]) -> dict[str, Any]:
     """What is told of a payment; whoever has its secret can pay with it."""
     if secret := found.get("client_secret"):
         context.mask(secret)
-    return {"paymentIntentId": found["id"], "status": found.get("status"), "clientSecret": found.get("client_secret")}
+    return {
+        "paymentIntentId": held(found, "Stripe", "id"),
+        "status": found.get("status"),
+        "clientSecret": found.get("client_secret"),
+    }

@@ -82,7 +82,7 @@ desc: "{{ flow.id }}: {{ execution.id }}"
 
     async def run(self, context: RunContext) -> Made:
         made = await self.trello(context, "POST", "cards", json=self.card(idList=self.list_id))
-        return Made(cardId=str(made["id"]))
+        return Made(cardId=str(rest_service.held(made, "Trello", "id")))
 
 
 class Update(TrelloConnected, CardFields, RunnableTask):
@@ -155,7 +155,7 @@ text: It was approved.
     async def run(self, context: RunContext) -> Said:
         path = ("cards", self.card_id, "actions", "comments")
         made = await self.trello(context, "POST", *path, json={"text": self.text})
-        return Said(commentId=str(made["id"]))
+        return Said(commentId=str(rest_service.held(made, "Trello", "id")))
 
 
 class WatchFields(TrelloConnected):
@@ -191,7 +191,7 @@ interval: PT5M
         there: dict[str, Mapping[str, Any]] = {}
         for kind, one in places:
             for card in await fields.trello(context, "GET", kind, one, "cards") or ():
-                there[str(card["id"])] = card
+                there[str(rest_service.held(card, "Trello", "id"))] = card
         first = (datetime.now(UTC) - self.interval).isoformat()
         return seen(there.values(), context.memory.get("moment", first), context.memory.get("ids", ()))
 

@@ -59,8 +59,8 @@ tags: [workflow]
         body = {"ticket": {name: value for name, value in given.items() if value is not None}}
         headers = {"Authorization": self._who(context)}
         url = f"{base}/api/v2/tickets.json"
-        made = await rest_service.document(context, "Zendesk", "POST", url, headers=headers, json=body)
-        number = made["ticket"]["id"]
+        made = await rest_service.mapping(context, "Zendesk", "POST", url, headers=headers, json=body)
+        number = rest_service.held(made, "Zendesk", "ticket", "id")
         return Ticket(id=number, url=made["ticket"].get("url") or f"{base}/api/v2/tickets/{number}.json")
 
     def _who(self, context: RunContext) -> str:

@@ -40,14 +40,15 @@ class JobTask(RunnableTask):
         made = await self._call(context, token, "POST", "v1/jobs", json=asked)
         if not self.wait:
             return Job(job=made)
+        number = rest_service.held(made, "Airbyte", "jobId")
 
         async def look() -> Any:
-            found = await self._call(context, token, "GET", f"v1/jobs/{made['jobId']}")
-            return found if found["status"] in ENDED else None
+            found = await self._call(context, token, "GET", f"v1/jobs/{number}")
+            return found if rest_service.held(found, "Airbyte", "status") in ENDED else None
 
         done = await rest_service.waited(
-            context, look, every=self.poll_frequency, most=self.max_duration, what=f"The job {made['jobId']}",
-            stop=lambda: self._call(context, token, "DELETE", f"v1/jobs/{made['jobId']}"), outlasts=True,
+            context, look, every=self.poll_frequency, most=self.max_duration, what=f"The job {number}",
+            stop=lambda: self._call(context, token, "DELETE", f"v1/jobs/{number}"), outlasts=True,
         )  # fmt: skip
         for metric, name in (("bytes_synced", "bytesSynced"), ("rows_synced", "rowsSynced")):
             if done.get(name) is not None:
@@ -56,7 +57,7 @@ class JobTask(RunnableTask):
             context.metric("duration", parse_duration(done["duration"]).total_seconds(), "timer")
         if done["status"] != "succeeded":
             raise TaskFailed(
-                f"The job {made['jobId']} ended as {done['status']}.",
+                f"The job {number} ended as {done['status']}.",
                 fix="Look at its log in Airbyte.",
                 outputs={"job": done},
             )
@@ -71,14 +72,15 @@ class JobTask(RunnableTask):
         context.mask(self.client_secret)
         asked = {"client_id": self.client_id, "client_secret": self.client_secret}
         found = await self._call(context, None, "POST", "v1/applications/token", json=asked)
-        context.mask(found["access_token"])
-        return str(found["access_token"])
+        token = str(rest_service.held(found, "Airbyte", "access_token"))
+        context.mask(token)
+        return token
 
     async def _call(self, context: RunContext, token: str | None, method: str, path: str, **given: Any) -> Any:
         base = context.settings.provider("airbyte").base_url or API
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{base.rstrip('/')}/{path}"
-        return await rest_service.document(
+        return await rest_service.mapping(
             context, "Airbyte", method, url, options=self.options, headers=headers, **given
         )
 
