@@ -165,6 +165,8 @@ def _mend(one: Finding, left: dict[str, Any], classes: StandIns, go: int) -> boo
     is_list = name in OF_PARTS or path[-2:-1] == ("cases",)
     if is_list and isinstance(value, Mapping) and one.code == "type":
         return _listed(owner, path, classes, go)
+    if name == "cases" and isinstance(value, list) and one.code == "type" and _cased(owner, path, classes, go):
+        return True
     if one.code == "unknown-property":
         _spell(owner, path, left, flow_slips.MEANT.findall(one.suggestion), classes, go)
     elif path in (("id",), ("namespace",)):
@@ -272,6 +274,23 @@ def _listed(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
         return False
     classes.opened[path] = go
     return True
+
+
+def _cased(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
+    """Make a mapping of the cases that are items of a list: `- case: a` with its `tasks` below it, or `- a:`."""
+    cases: dict[str, Any] = {}
+    for index, item in enumerate(owner["cases"]):
+        lists = [key for key, value in item.items() if isinstance(value, list)] if isinstance(item, Mapping) else []
+        if len(lists) != 1:
+            return False
+        name = next((value for value in item.values() if isinstance(value, str)), lists[0])
+        if name in cases:
+            return False
+        cases[name] = item[lists[0]]
+        classes.moved[(*path, name)] = (*path, index, lists[0])
+    owner["cases"] = cases
+    classes.opened[path] = go
+    return bool(cases)
 
 
 def _open(part: dict[str, Any], path: Path, length: int, classes: StandIns) -> bool:

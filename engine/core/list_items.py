@@ -48,7 +48,10 @@ def of_mapping(given: Mapping[str, Any], path: Path, items: Items) -> str:
 
 
 def of_value(given: Any, items: Items) -> str:
-    """How to write as a list what is a text or a number; "" when that can't be told."""
+    """How to write as a list what is a text, a number or nothing; "" when that can't be told."""
+    if given is None:
+        which = f", with {_named(items.needed)}" if items.needed and not items.are_texts else ""
+        return f"Below it, indented, each item stands behind `- `{which}."
     if not isinstance(given, str | int | float) or "\n" in str(given):
         return ""
     if items.known and not items.are_texts:

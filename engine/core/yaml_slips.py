@@ -19,7 +19,8 @@ _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _ODD_BLANK = re.compile(r" *(?:- +)*(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
 _BRACKETED = re.compile(r"""\s*(?:(?:- +)*[\w.-]+:\s+|- +)(?P<opens>["'\[{])""")
-_WORDS = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
+_WORDS = re.compile(r"\s*(?P<dash>- +)?(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
+_COLON_BEHIND = re.compile(r"\s*(?:- +)*[\w-]+:\s+[^\s\"'{\[|>#&*](?:[^:]|:(?!\s))*(?P<colon>:)\s*")
 _ALIAS = re.compile(r"\*([\w-]+)")
 _ANCHOR = re.compile(r"(?<![^\s\[{,])&([\w-]+)")
 _LOOKS_LIKE = (  # what other programs write → what it is
@@ -116,7 +117,7 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
     for number in numbers:
         if found := _in_line(lines[number - 1], number, is_last=number == line):
             return found
-    if found := _behind_value(lines, said, line, column) or _without_colon(lines, said, line):
+    if found := _behind_value(lines, said, line, column) or _without_colon(lines, said, line, column):
         return found
     if found := _unended(lines, said, line) or _indentation(lines, said, line):
         return found
@@ -213,11 +214,18 @@ def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip |
     return Slip(sentence, line, column)
 
 
-def _without_colon(lines: list[str], said: str, line: int) -> Slip | None:
-    """A line above that should be a key with its value, and has no colon."""
+def _without_colon(lines: list[str], said: str, line: int, column: int) -> Slip | None:
+    """A line above that should be a key with its value, and has no colon; or a value with one behind it."""
+    if "mapping values are not allowed" in said and line <= len(lines):
+        behind = _COLON_BEHIND.fullmatch(lines[line - 1])
+        if behind and behind.start("colon") == column - 1:
+            sentence = "The `:` at the end makes a key of the value: leave it out, or put the value in quotes."
+            return Slip(sentence, line, column)
     above = _before(lines, line)
     word = _WORDS.fullmatch(lines[above - 1]) if above and "mapping values are not allowed" in said else None
-    if word is None or _indent(lines[above - 1]) != _indent(lines[line - 1]):
+    if word is None or _content(lines[above - 1]) != _indent(lines[line - 1]):
+        return None
+    if word["dash"] and word["key"] not in _KEYS:  # a text in a list
         return None
     return Slip(f"A `:` is missing; write `{word['key']}: {word['value']}`.", above, word.end("key") + 1)
 

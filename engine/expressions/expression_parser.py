@@ -29,6 +29,7 @@ CONSTANTS: Final = {
 }  # fmt: skip
 RESERVED: Final = frozenset({"true", "false", "null", "none"})
 DASHED: Final = re.compile(r"\d[\w-]*[A-Za-z_][\w-]*")  # an id that begins with a digit, such as `1-each`
+CHAIN: Final = "Write `.` for `?.`, and behind the whole `?? ''`, or what else stands for nothing."
 # What other languages write in an expression → how it is written here.
 _INSTEAD: Final = {
     "=": "Two values are compared with `==`.",
@@ -70,7 +71,7 @@ class ExpressionParser:
         if token.value == "if" and "%}" in wanted:
             fix = "Write `elseif`."
         if wanted == "a value" and token.value in (".", "}}"):
-            fix = OTHER_PROGRAMS
+            fix = CHAIN if token.value == "." and self.source.text[: token.start].endswith("?") else OTHER_PROGRAMS
         if token.value == "|" and "filter" in wanted:
             fix = "Two conditions are joined with `or`."
         if token.value == ":" and wanted == "']'":

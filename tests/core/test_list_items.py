@@ -29,6 +29,7 @@ SHELL = "tasks:\n  - id: sh\n    type: io.kestra.plugin.scripts.shell.Commands\n
             "checks",
             "Write each item as a mapping behind `- `, with `condition` and `message`.",
         ),
+        ("tasks:\n", "tasks", "Below it, indented, each item stands behind `- `, with `id` and `type`."),
         (f"{SAY}inputs: who\n", "inputs", "Write each item as a mapping behind `- `, with `id` and `type`."),
         (
             f"{SHELL}    outputFiles:\n      out: '*.csv'\n",

@@ -181,6 +181,13 @@ def say(template: str, before: str = "") -> str:
             "",
             'A `: ` inside a text makes a mapping of it: put the whole value in quotes, "Result: {{ … }}".',
         ),
+        (
+            f"tasks:\n  - id: log\n    type: {CORE}.log.Log:\n    message: hi\n",
+            "",
+            "The `:` at the end makes a key of the value: leave it out, or put the value in quotes.",
+        ),
+        (f"tasks:\n  - id log\n    type: {CORE}.log.Log\n    message: hi\n", "", "A `:` is missing; write `id: log`."),
+        (say("flow?.id"), "tasks[0].message", "Write `.` for `?.`, and behind the whole `?? ''`"),
     ],
 )
 def test_one_slip_is_told_once_with_what_to_do(text, path, sentence):
@@ -233,3 +240,21 @@ def test_a_trigger_that_lacks_something_is_still_of_its_kind():
 def test_inputs_of_a_call_that_are_a_list_hide_no_other_fault_of_it():
     call = f"  - {{id: c, type: {CORE}.flow.Subflow, namespace: company.team, flowId: f, inputs: [{{a: 1}}]}}\n"
     assert [path for path, _ in told(f"tasks:\n{call}")] == ["tasks[0].flowId", "tasks[0].inputs"]
+
+
+def test_a_text_in_a_list_is_no_key_without_its_colon():
+    shell = "tasks:\n  - id: sh\n    type: io.kestra.plugin.scripts.shell.Commands\n    commands:\n"
+    ((_, said),) = told(f"{shell}      - echo hello\n        what: x\n")
+    assert "is missing" not in said
+
+
+def test_cases_that_are_a_list_hide_nothing():
+    head = f"tasks:\n  - id: which\n    type: {CORE}.flow.Switch\n    value: '{{{{ flow.id }}}}'\n    cases:\n"
+    log = f"type: {CORE}.log.Log"
+    one = f"      - case: a\n        tasks:\n          - {{id: x, {log}, message: '{{{{ inputs.zz }}}}'}}\n"
+    other = f"      - b:\n          - {{id: y, {log}, mesage: hi}}\n"
+    assert [path for path, _ in told(head + one + other)] == [
+        "tasks[0].cases",
+        "tasks[0].cases[0].tasks[0].message",
+        "tasks[0].cases[1].b[0].mesage",
+    ]
