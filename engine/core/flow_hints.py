@@ -44,6 +44,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
         *(found for path, part in every for found in payload_text.broken(path, part)),
+        *(found for path, part in every for found in payload_text.singly_quoted(path, part)),
         *shell_hints.findings(flow, every),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),

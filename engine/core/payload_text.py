@@ -1,8 +1,8 @@
-"""A `payload` that is to be JSON, and is none whatever its templates give."""
+"""A `payload` or a `body` that is to be JSON, and is none whatever its templates give."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,21 @@ from engine.core.yaml_text import Path
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 TEXTS = re.compile(r'"(?:\\.|[^"\\])*+"', re.DOTALL)
+
+SINGLE = re.compile(r"\s*(?=[\[{])(?:\[\s*)*(?:\{\s*)?'")  # where JSON has a name or a text, in quotes of another kind
+DOUBLE = 'JSON has its names and texts in double quotes: `"…"`.'
+
+
+def singly_quoted(path: Path, part: Any) -> Iterator[Finding]:
+    """A body sent as JSON that begins as none does: `{'a': 1}`."""
+    text, kind, headers = (getattr(part, name, None) for name in ("body", "content_type", "headers"))
+    if not isinstance(text, str) or not isinstance(kind, str) or not SINGLE.match(text):
+        return
+    given = headers.items() if isinstance(headers, Mapping) else ()
+    kind = next((value for name, value in given if str(name).lower() == "content-type"), kind)
+    if (headers is None or isinstance(headers, Mapping)) and str(kind).lower().startswith("application/json"):
+        message = "`body` is sent as JSON, and is none: it has `'…'`."
+        yield Finding((*path, "body"), message, "payload", "warning", DOUBLE)
 
 
 def broken(path: Path, part: Any) -> Iterator[Finding]:
@@ -40,7 +55,8 @@ def broken(path: Path, part: Any) -> Iterator[Finding]:
             return
     found = max(failed, key=lambda error: error.pos)
     message = f"`payload` is not JSON: {found.msg}."
-    yield Finding((*path, "payload"), message, "payload", "warning", "", "", found.lineno, found.colno)
+    advice = DOUBLE if SINGLE.match(text) else ""
+    yield Finding((*path, "payload"), message, "payload", "warning", advice, "", found.lineno, found.colno)
 
 
 def _line_break(text: str) -> int | None:

@@ -258,3 +258,37 @@ def test_cases_that_are_a_list_hide_nothing():
         "tasks[0].cases[0].tasks[0].message",
         "tasks[0].cases[1].b[0].mesage",
     ]
+
+
+def request(body: str, more: str = "") -> str:
+    head = f"tasks:\n  - id: a\n    type: {CORE}.http.Request\n    uri: http://x\n    method: POST\n"
+    return f"{head}    body: |\n      {body}\n{more}"
+
+
+@pytest.mark.parametrize("body", ["{'a': '{{ flow.id }}'}", "['a']", "[ { 'a': 1 } ]"])
+def test_a_body_in_single_quotes_is_no_json(body):
+    ((path, said),) = told(request(body))
+    assert (path, said.endswith('in double quotes: `"…"`.')) == ("tasks[0].body", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        request("{'a': 1}", "    contentType: text/plain\n"),
+        request("{'a': 1}", "    headers: {content-type: application/x-python}\n"),
+        request('{"a": "\'{{ flow.id }}\'"}'),
+        request("{{ 'a' | toJson }}"),
+        request("[{{ 'a' | toJson }}]"),
+        request("it's 'a'"),
+    ],
+)
+def test_another_body_is_left_alone(text):
+    assert told(text) == []
+
+
+def test_a_payload_in_single_quotes_says_how_json_is_written():
+    kind = "io.kestra.plugin.slack.notifications.SlackIncomingWebhook"
+    ((_, said),) = told(
+        f"tasks:\n  - id: a\n    type: {kind}\n    url: http://x\n    payload: |\n      {{'text': 'a'}}\n"
+    )
+    assert said.endswith('in double quotes: `"…"`.')
