@@ -1,7 +1,9 @@
 """The {{ templates }} of a flow: do they parse, and do the names in them exist?"""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from engine.core import flow_validation, foreign_operations, meant_text, template_calls
@@ -17,6 +19,7 @@ from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
 ONE_CAUSE = "not-rendered"  # one forgotten `render()` shows wherever the variable is read
 SHOWN = 3  # other places of it that are named
+AS_LONG = ((re.compile(r"(?<=\{%) else if(?= )"), " elseif "), (re.compile(r"(?<=\s)\|\|(?=\s)"), "or"))
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
 
@@ -93,6 +96,9 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
             error.line,
             error.column,
         )
+        if (mended := _mended(text)) != text:
+            beyond = _template(path, mended, references, raw)
+            yield from (one for one in beyond if (one.line, one.column) != (error.line, error.column))
         return
     yield from _unknown(path, "filter", template.filters() - FILTERS.keys(), template, FILTERS)
     yield from _unknown(path, "function", template.functions() - FUNCTIONS.keys(), template, FUNCTIONS)
@@ -104,6 +110,11 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
         yield from references.findings(path, template)
     if raw and not lenient and "render" not in text:
         yield from _as_written(path, template, raw)
+
+
+def _mended(text: str) -> str:
+    """A template with what is meant in the place of slips as long, so that what stands behind them can be looked at."""
+    return reduce(lambda done, slip: slip[0].sub(slip[1], done), AS_LONG, text)
 
 
 def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator[Finding]:

@@ -239,7 +239,7 @@ def task(more: str) -> str:
             27,
             "Cycle dependency detected for input with id 'a': [a, b]",
         ),
-        (message('"{{ a || b }}"'), 6, 21, "found '|'. Two conditions are joined with `or`."),
+        (message('"{{ flow.id || flow.id }}"'), 6, 27, "found '|'. Two conditions are joined with `or`."),
         (
             message('"{{ outputs[{{ flow.id }}] }}"'),
             6,

@@ -292,3 +292,18 @@ def test_a_payload_in_single_quotes_says_how_json_is_written():
         f"tasks:\n  - id: a\n    type: {kind}\n    url: http://x\n    payload: |\n      {{'text': 'a'}}\n"
     )
     assert said.endswith('in double quotes: `"…"`.')
+
+
+@pytest.mark.parametrize(
+    ("template", "sentences"),
+    [
+        ("{% if true %}a{% else if false %}b{% endfor %}", ["Write `elseif`.", "There is no tag 'endfor' here."]),
+        ("{{ flow.id || inputs.zz }}", ["joined with `or`.", "`inputs.zz` names no input of this flow."]),
+        ("{% if true %}a{% else if false %}b{% endif %}", ["Write `elseif`."]),
+        ("{{ nix( }} {% else if %}", ["closes what"]),
+    ],
+)
+def test_what_stands_behind_a_slip_in_a_template_is_told(template, sentences):
+    found = told(f'tasks:\n  - id: say\n    type: {CORE}.log.Log\n    message: "{template}"\n')
+    assert len(found) == len(sentences)
+    assert all(sentence in said for sentence, (_, said) in zip(sentences, found, strict=True))
