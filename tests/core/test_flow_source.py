@@ -307,11 +307,11 @@ def test_a_template_that_can_not_be_read_is_an_error_near_its_place(message, lin
 @pytest.mark.parametrize(
     "switched_off",
     [
-        "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    disabled: true\n    message: '{{ a || b }}'\n"
+        "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    disabled: true\n    message: '{{ 1 || 2 }}'\n"
         "  - id: b\n    type: io.kestra.plugin.core.log.Log\n    message: hi",
         "tasks:\n  - id: a\n    type: io.kestra.plugin.core.flow.Sequential\n    disabled: true\n    tasks:\n"
-        "      - id: b\n        type: io.kestra.plugin.core.log.Log\n        message: '{{ a || b }}'",
-        "disabled: true\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: '{{ a || b }}'",
+        "      - id: b\n        type: io.kestra.plugin.core.log.Log\n        message: '{{ 1 || 2 }}'",
+        "disabled: true\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: '{{ 1 || 2 }}'",
     ],
 )
 def test_a_template_that_can_not_be_read_in_what_is_switched_off_is_a_warning(switched_off):
