@@ -9,7 +9,7 @@ from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
 from engine.tasks.bigquery_definitions import Encryption
 from engine.tasks.bigquery_jobs import BigQueryConnected
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, document_from_text, scalar_to_text
-from engine.tasks.rest_service import present
+from engine.tasks.rest_service import held, present
 
 NAMED = {"USER": "userByEmail", "GROUP": "groupByEmail", "DOMAIN": "domain", "IAM_MEMBER": "iamMember"}
 
@@ -75,11 +75,11 @@ class DatasetTask(BigQueryConnected, RunnableTask):
         """What Google says of it: asked for, made or changed; TaskFailed when it refuses."""
         path = f"projects/{self.project(context)}/datasets{'' if method == 'POST' else f'/{self.name}'}"
         given = {} if body is None else {"json": body}
-        return dict(await self.gcp(context, method, path, **given))
+        return await self.gcp(context, method, path, **given)
 
 
 def seen(told: Mapping[str, Any]) -> dict[str, Any]:
     """A dataset in Google's JSON as a flow sees it."""
-    place = told["datasetReference"]
     names = ("friendlyName", "description", "location")
-    return {"dataset": place["datasetId"], "project": place["projectId"], **{name: told.get(name) for name in names}}
+    dataset, project = (held(told, "Google Cloud", "datasetReference", part) for part in ("datasetId", "projectId"))
+    return {"dataset": dataset, "project": project, **{name: told.get(name) for name in names}}

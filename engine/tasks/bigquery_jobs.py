@@ -48,7 +48,7 @@ class BigQueryConnected(GcpConnected):
             stop = partial(self._asked, context, "POST", reference, "/cancel")
             async with rest_service.stopping(context, f"The job {reference['jobId']}", stop):
                 made = await self._begun(context, body, begin)
-                reference.update(made["jobReference"])  # with the place it runs at
+                reference.update(rest_service.held(made, "Google Cloud", "jobReference"))  # with the place it runs at
                 if not _is_cancelled(made):
                     return await self._ended(context, made)
         raise AssertionError
@@ -67,7 +67,7 @@ class BigQueryConnected(GcpConnected):
     async def _asked(self, context: RunContext, method: Literal["GET", "POST"], reference: Job, verb: str = "") -> Job:
         path = f"projects/{reference['projectId']}/jobs/{reference['jobId']}{verb}"
         params = {"location": reference["location"]} if reference.get("location") else {}
-        return dict(await self.gcp(context, method, path, params=params))
+        return await self.gcp(context, method, path, params=params)
 
     async def _ended(self, context: RunContext, job: Job) -> Job:
         reference, wait = job["jobReference"], FIRST_WAIT
@@ -77,7 +77,7 @@ class BigQueryConnected(GcpConnected):
             job = await self._asked(context, "GET", reference)
         status = job["status"]
         if status.get("errorResult"):
-            more = [one["message"] for one in status.get("errors", ()) if one != status["errorResult"]]
+            more = [str(one.get("message")) for one in status.get("errors") or () if one != status["errorResult"]]
             for message in more[:20]:
                 context.log(message, "ERROR")
             raise TaskFailed(f"BigQuery: {status['errorResult'].get('message', status['errorResult'])}")

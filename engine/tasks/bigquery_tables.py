@@ -10,7 +10,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFaile
 from engine.tasks.bigquery_definitions import Encryption, TableDefinition
 from engine.tasks.bigquery_jobs import BigQueryConnected, table_of
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
-from engine.tasks.rest_service import present
+from engine.tasks.rest_service import held, present
 
 
 class Table(Outputs):
@@ -135,10 +135,13 @@ class ExtractTask(JobTask):
             printHeader=self.print_header,
         )
         job = await self.ended(context, self.job_timeout_ms, extract=extract)
-        counts = [int(one) for one in job["statistics"].get("extract", {}).get("destinationUriFileCounts", ())]
+        counts = [
+            int(one)
+            for one in ((job.get("statistics") or {}).get("extract") or {}).get("destinationUriFileCounts") or ()
+        ]
         context.metric("output.file_counts", sum(counts))
         return Extracted(
-            jobId=job["jobReference"]["jobId"],
+            jobId=held(job, "Google Cloud", "jobReference", "jobId"),
             sourceTable=table_of(self.source_table)["tableId"],
             destinationUris=self.destination_uris,
             fileCounts=counts,
@@ -152,11 +155,12 @@ def is_missing(error: TaskFailed) -> bool:
 
 def table_told(told: Mapping[str, Any]) -> Table:
     """A table in Google's JSON as a flow sees it."""
-    place = told["tableReference"]
+    names = ("projectId", "datasetId", "tableId")
+    project, dataset, table = (held(told, "Google Cloud", "tableReference", name) for name in names)
     return Table(
-        projectId=place["projectId"],
-        datasetId=place["datasetId"],
-        table=place["tableId"],
+        projectId=project,
+        datasetId=dataset,
+        table=table,
         generatedId=told.get("id"),
         creationTime=_moment(told.get("creationTime")),
         expirationTime=_moment(told.get("expirationTime")),

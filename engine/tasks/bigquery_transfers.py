@@ -51,13 +51,13 @@ class TransferTask(GcpConnected, RunnableTask):
         context.metric("reattached", int(reattached))
         if run is None:
             begin = {"requestedRunTime": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
-            made = await self.gcp(context, "POST", f"{config}:startManualRuns", json=begin) or {}
+            made = await self.gcp(context, "POST", f"{config}:startManualRuns", json=begin)
             if not (runs := made.get("runs")):
                 raise TaskFailed(f"{config} began no run.", fix="Look whether it is disabled.")
             run = runs[0]
         name = str(rest_service.held(run, "Google Cloud", "name"))
         context.log(f"The run {name} {'is under way' if reattached else 'is begun'}.")
-        told = await self.gcp(context, "GET", config) or {}
+        told = await self.gcp(context, "GET", config)
         done = await self._ended(context, name) if self.wait else run
         return Transferred(
             runName=name,
@@ -84,7 +84,7 @@ class TransferTask(GcpConnected, RunnableTask):
         began = datetime.now(UTC)
 
         async def look() -> dict[str, Any] | None:
-            found = dict(await self.gcp(context, "GET", name) or {})
+            found = await self.gcp(context, "GET", name)
             return found if found.get("state") in ENDED else None
 
         what, fix = f"The run {name}", "Raise `maxDuration`."

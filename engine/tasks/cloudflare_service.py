@@ -29,7 +29,7 @@ class CloudflareAccount(Part):
         context.mask(self.api_token)
         base = (self.base_url or context.settings.provider("cloudflare").base_url or API).rstrip("/")
         asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
-        told = await rest_service.document(context, "Cloudflare", method, f"{base}/{path}", **asked) or {}
+        told = await rest_service.mapping(context, "Cloudflare", method, f"{base}/{path}", **asked)
         if not told.get("success"):
             said = "; ".join(str(one.get("message")) for one in told.get("errors") or ()) or "it did not say why"
             raise TaskFailed(f"Cloudflare refused: {said}.")

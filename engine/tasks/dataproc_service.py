@@ -26,10 +26,10 @@ class DataprocConnected(GcpConnected):
         not."""
 
         async def look() -> dict[str, Any] | None:
-            found = operation if operation.get("done") else await self.gcp(context, "GET", operation["name"])
+            found = operation if operation.get("done") else await self.gcp(context, "GET", name)
             return found if found.get("done") else None
 
-        name = operation["name"]
+        name = str(rest_service.held(operation, "Google Cloud", "name"))
         done = await rest_service.waited(
             context, look, every=EVERY, most=MOST, what=f"The operation {name}",
             stop=(lambda: self.gcp(context, "POST", f"{name}:cancel", json={})) if stops else None,

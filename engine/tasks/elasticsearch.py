@@ -58,11 +58,13 @@ fetchType: FETCH
     async def run(self, context: RunContext) -> Found:
         path = f"{names_of(self.indexes)}_search"
         answer = await self.ask(context, "POST", path, params={"routing": self.routing}, json=self.request)
-        hits = answer["hits"]
-        rows = [{**(hit.get("_source") or {})} for hit in hits["hits"]]
+        hits = rest_service.held(answer, "Elasticsearch", "hits")
+        rows = [{**(hit.get("_source") or {})} for hit in rest_service.held(hits, "Elasticsearch", "hits")]
         found = await fetched(context, rows, self.fetch_type)
         total = hits.get("total")
-        return Found(**found.model_dump(), total=total["value"] if isinstance(total, dict) else total or len(rows))
+        return Found(
+            **found.model_dump(), total=total.get("value", len(rows)) if isinstance(total, dict) else total or len(rows)
+        )
 
 
 class Stored(Outputs):
@@ -100,10 +102,10 @@ request:
         path, size, requests = own_file(context, "scroll", ".jsonl"), 0, 1
         try:
             path.write_bytes(b"")
-            while hits := page["hits"]["hits"]:
+            while hits := rest_service.held(page, "Elasticsearch", "hits", "hits"):
                 await asyncio.to_thread(_append, path, hits)
                 size += len(hits)
-                body = {"scroll": KEPT, "scroll_id": page["_scroll_id"]}
+                body = {"scroll": KEPT, "scroll_id": rest_service.held(page, "Elasticsearch", "_scroll_id")}
                 page, requests = await self.ask(context, "POST", "_search/scroll", json=body), requests + 1
             uri = await context.files.put(path, "documents.jsonl")
         finally:
@@ -144,8 +146,10 @@ query: |
         if self.filter:
             body["filter"] = self.filter.get("query", self.filter)
         answer = await self.ask(context, "POST", "_query", params={"format": "json"}, json=body)
-        names = [column["name"] for column in answer["columns"]]
-        rows = [dict(zip(names, values, strict=True)) for values in answer["values"]]
+        names = [column["name"] for column in rest_service.held(answer, "Elasticsearch", "columns")]
+        rows = [
+            dict(zip(names, values, strict=True)) for values in rest_service.held(answer, "Elasticsearch", "values")
+        ]
         context.metric("records", len(rows))
         return Found(**(await fetched(context, rows, self.fetch_type)).model_dump(), total=len(rows))
 
@@ -223,7 +227,8 @@ value: {customer: ann, total: 4}
             more = {"op_type": "create"} if self.op_type == "CREATE" else {}
             method = "PUT" if key else "POST"
             found = await self.ask(context, method, f"{index}/_doc/{key}", params=params | more, json=self.value)
-        return Kept(id=str(found["_id"]), result=str(found["result"]).upper())
+        identity, result = (str(rest_service.held(found, "Elasticsearch", name)) for name in ("_id", "result"))
+        return Kept(id=identity, result=result.upper())
 
 
 class Answered(Outputs):

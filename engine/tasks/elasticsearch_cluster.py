@@ -30,9 +30,10 @@ class Connection(Part):
     strict_deprecation_mode: Property[bool | None] = None
     trust_all_ssl: Property[bool] = False
 
-    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call; TaskFailed when the cluster refuses."""
-        return rest_service.parsed(await self.answer(context, method, path, **given), "Elasticsearch")
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call; TaskFailed when the cluster refuses."""
+        answer = await self.answer(context, method, path, **given)
+        return rest_service.mapped(rest_service.parsed(answer, "Elasticsearch"), "Elasticsearch")
 
     async def answer(self, context: RunContext, method: str, path: str, **given: Any) -> Answer:
         """What the first node that answers a call says; TaskFailed when the cluster refuses."""
@@ -65,8 +66,10 @@ class Connection(Part):
         """Carry out some operations in one call; TaskFailed when the cluster refuses one of them."""
         answer = await self.ask(context, "POST", "_bulk", params={"routing": routing}, content=operations.encode())
         if answer.get("errors"):
-            said = next(one["error"] for item in answer["items"] for one in item.values() if "error" in one)
-            raise TaskFailed(f"Elasticsearch kept not all documents: {said.get('reason') or said}")
+            items = rest_service.held(answer, "Elasticsearch", "items")
+            said = next((one["error"] for item in items for one in item.values() if "error" in one), None)
+            why = (said or {}).get("reason") or said or "nothing more is said"
+            raise TaskFailed(f"Elasticsearch kept not all documents: {why}")
 
 
 class ElasticsearchTask(RunnableTask):
@@ -76,8 +79,8 @@ class ElasticsearchTask(RunnableTask):
     connection: Connection
     routing: Property[OptionalText] = None
 
-    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call; TaskFailed when the cluster refuses."""
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call; TaskFailed when the cluster refuses."""
         return await self.connection.ask(context, method, path, **given)
 
     async def answer(self, context: RunContext, method: str, path: str, **given: Any) -> Answer:

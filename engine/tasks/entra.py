@@ -140,7 +140,7 @@ def _address(context: RunContext, tenant: str) -> str:
 
 async def _token(context: RunContext, tenant: str, form: dict[str, str], secret: str, given_by: str) -> str:
     context.mask(secret)
-    given = await rest_service.document(context, "Microsoft Entra", "POST", _address(context, tenant), data=form) or {}
+    given = await rest_service.mapping(context, "Microsoft Entra", "POST", _address(context, tenant), data=form)
     if not (token := given.get("access_token")):
         raise TaskFailed("Microsoft Entra gave no token.", fix=f"Check {given_by}.")
     context.mask(token)

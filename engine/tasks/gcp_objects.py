@@ -89,12 +89,13 @@ async def listing(fields: ListFields, context: RunContext, kind: str) -> list[Bl
 
 def blob_of(item: Mapping[str, Any]) -> Blob:
     """What a flow sees of an object."""
+    bucket, name = (rest_service.held(item, "Google Cloud", part) for part in ("bucket", "name"))
     return {
-        "bucket": item["bucket"],
-        "name": item["name"],
-        "uri": f"gs://{item['bucket']}/{item['name']}",
+        "bucket": bucket,
+        "name": name,
+        "uri": f"gs://{bucket}/{name}",
         "size": int(item.get("size", 0)),
-        "directory": item["name"].endswith("/"),
+        "directory": name.endswith("/"),
         "contentType": item.get("contentType"),
         "contentEncoding": item.get("contentEncoding"),
         "md5": item.get("md5Hash"),
@@ -163,7 +164,7 @@ async def upload(
 ) -> dict[str, Any]:
     """Put a file into a bucket."""
     base = gcs.at(context).replace("/storage/v1", "/upload/storage/v1")
-    return dict(await resumable(gcs, context, f"{base}/b/{bucket}/o", path, about))
+    return await resumable(gcs, context, f"{base}/b/{bucket}/o", path, about)
 
 
 async def resumable(
@@ -184,7 +185,8 @@ async def resumable(
     answer = await send(
         context, "PUT", address, headers=sending, content=_blocks(path)
     )  # once: the bytes are gone then
-    return dict(rest_service.parsed(rest_service.accepted(answer, "Google Cloud"), "Google Cloud"))
+    found = rest_service.parsed(rest_service.accepted(answer, "Google Cloud"), "Google Cloud")
+    return rest_service.mapped(found, "Google Cloud")
 
 
 async def rewrite(gcs: GcsConnected, context: RunContext, source: Place, target: Place) -> None:
@@ -195,7 +197,7 @@ async def rewrite(gcs: GcsConnected, context: RunContext, source: Place, target:
         answer = await gcs.gcp(context, "POST", path, params=params, json={})
         if answer.get("done"):
             return
-        params = {"rewriteToken": answer["rewriteToken"]}
+        params = {"rewriteToken": str(rest_service.held(answer, "Google Cloud", "rewriteToken"))}
 
 
 async def delete_object(gcs: GcsConnected, context: RunContext, bucket: str, name: str) -> bool:

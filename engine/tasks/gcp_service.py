@@ -59,9 +59,10 @@ class GcpConnected(Part):
         url = f"{base}/projects/-/serviceAccounts/{self.impersonated_service_account}:generateAccessToken"
         body = {"scope": list(self.scopes), "lifetime": "3600s"}
         headers = {"Authorization": f"Bearer {token}"}
-        found = await rest_service.document(context, "Google Cloud", "POST", url, headers=headers, json=body)
-        context.mask(found["accessToken"])
-        return str(found["accessToken"]), moment_from_text(found.get("expireTime"))
+        found = await rest_service.mapping(context, "Google Cloud", "POST", url, headers=headers, json=body)
+        given = str(rest_service.held(found, "Google Cloud", "accessToken"))
+        context.mask(given)
+        return given, moment_from_text(found.get("expireTime"))
 
     def at(self, context: RunContext) -> str:
         """The address of the API."""
@@ -71,19 +72,19 @@ class GcpConnected(Part):
         """What every call carries."""
         return {"Authorization": f"Bearer {await self.token(context)}"}
 
-    async def gcp(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call, None when it is empty; TaskFailed when Google refuses."""
+    async def gcp(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call, an empty one when nothing is answered; TaskFailed when Google refuses."""
         url = f"{self.at(context)}/{path.lstrip('/')}"
         more: Mapping[str, str] = given.pop("headers", {})
         headers = {**await self.headers(context), **more}
-        return await rest_service.document(context, "Google Cloud", method, url, headers=headers, **given)
+        return await rest_service.mapping(context, "Google Cloud", method, url, headers=headers, **given)
 
     async def pages(self, context: RunContext, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """All pages of a list."""
         found: list[dict[str, Any]] = []
         asked = dict(params)
         for _ in range(MOST_PAGES):
-            page = await self.gcp(context, "GET", path, params=asked) or {}
+            page = await self.gcp(context, "GET", path, params=asked)
             found.append(page)
             if not page.get("nextPageToken"):
                 return found

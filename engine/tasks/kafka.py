@@ -19,6 +19,7 @@ from engine.plugin import (
 )
 from engine.tasks import given_rows
 from engine.tasks.kafka_connect import (
+    SERVICE,
     Changed,
     Connected,
     Listed,
@@ -39,6 +40,7 @@ from engine.tasks.kafka_reading import Consumed, ConsumeFields, Reading
 from engine.tasks.kafka_sending import send
 from engine.tasks.message_files import consumed, taken
 from engine.tasks.property_types import JsonMap, OptionalText
+from engine.tasks.rest_service import held
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
@@ -213,7 +215,7 @@ config:
     async def run(self, context: RunContext) -> Made:
         config = settings(context, {**self.config, "name": self.connector_name})
         body = {"name": self.connector_name, "config": config}
-        return made_told(context, await self.connect(context, "POST", "/connectors", json=body))
+        return made_told(context, await self.told(context, "POST", "/connectors", json=body))
 
 
 class ConnectorUpdateConfig(OneConnector, RunnableTask):
@@ -227,7 +229,7 @@ class ConnectorUpdateConfig(OneConnector, RunnableTask):
 
     async def run(self, context: RunContext) -> Made:
         config = settings(context, {**self.config, "name": self.connector_name})
-        return made_told(context, await self.connect(context, "PUT", f"{self.place}/config", json=config))
+        return made_told(context, await self.told(context, "PUT", f"{self.place}/config", json=config))
 
 
 class ConnectorGetConfig(OneConnector, RunnableTask):
@@ -237,8 +239,8 @@ class ConnectorGetConfig(OneConnector, RunnableTask):
     type: Literal["io.kestra.plugin.kafka.ConnectorGetConfig"]
 
     async def run(self, context: RunContext) -> Settings:
-        config = await self.connect(context, "GET", f"{self.place}/config")
-        return Settings(connectorName=self.connector_name, config=settings(context, config or {}))
+        config = await self.told(context, "GET", f"{self.place}/config")
+        return Settings(connectorName=self.connector_name, config=settings(context, config))
 
 
 class ConnectorGetStatus(OneConnector, RunnableTask):
@@ -266,9 +268,10 @@ expandStatus: true
     expand_status: Property[bool] = False
 
     async def run(self, context: RunContext) -> Listed:
-        params = {"expand": "status"} if self.expand_status else {}
-        found = await self.connect(context, "GET", "/connectors", params=params) or {}
-        told = [status_told(name, one["status"]) for name, one in found.items()] if self.expand_status else []
+        if not self.expand_status:
+            return Listed(connectorNames=await self.connect(context, "GET", "/connectors") or [], connectors=[])
+        found = await self.told(context, "GET", "/connectors", params={"expand": "status"})
+        told = [status_told(name, held(one, SERVICE, "status")) for name, one in found.items()]
         return Listed(connectorNames=list(found), connectors=told)
 
 
@@ -329,7 +332,7 @@ class ConnectorGetOffsets(OneConnector, RunnableTask):
     type: Literal["io.kestra.plugin.kafka.ConnectorGetOffsets"]
 
     async def run(self, context: RunContext) -> Offsets:
-        found = await self.connect(context, "GET", f"{self.place}/offsets") or {}
+        found = await self.told(context, "GET", f"{self.place}/offsets")
         return Offsets(connectorName=self.connector_name, offsets=found.get("offsets") or [])
 
 
@@ -349,7 +352,7 @@ type: io.kestra.plugin.kafka.ConnectorAlterOffsets
     offsets: Property[list[dict[str, Any]]]
 
     async def run(self, context: RunContext) -> Changed:
-        found = await self.connect(context, "PATCH", f"{self.place}/offsets", json={"offsets": self.offsets}) or {}
+        found = await self.told(context, "PATCH", f"{self.place}/offsets", json={"offsets": self.offsets})
         return Changed(connectorName=self.connector_name, message=found.get("message"))
 
 
@@ -360,7 +363,7 @@ class ConnectorResetOffsets(OneConnector, RunnableTask):
     type: Literal["io.kestra.plugin.kafka.ConnectorResetOffsets"]
 
     async def run(self, context: RunContext) -> Changed:
-        found = await self.connect(context, "DELETE", f"{self.place}/offsets") or {}
+        found = await self.told(context, "DELETE", f"{self.place}/offsets")
         return Changed(connectorName=self.connector_name, message=found.get("message"))
 
 

@@ -94,6 +94,10 @@ class Connected(Part):
         url = f"{self.connect_url.rstrip('/')}{path}"
         return await rest_service.document(context, SERVICE, method, url, headers=headers, **given)
 
+    async def told(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of an answer, an empty one of none; TaskFailed when Connect refuses."""
+        return rest_service.mapped(await self.connect(context, method, path, **given), SERVICE)
+
 
 class OneConnector(Connected):
     """Which connector."""
@@ -107,7 +111,7 @@ class OneConnector(Connected):
 
     async def status(self, context: RunContext) -> Status:
         """How the connector and its tasks are doing."""
-        return status_told(self.connector_name, await self.connect(context, "GET", f"{self.place}/status"))
+        return status_told(self.connector_name, await self.told(context, "GET", f"{self.place}/status"))
 
 
 def settings(context: RunContext, config: Mapping[str, Any]) -> dict[str, str]:
@@ -138,9 +142,9 @@ class WatchedConnector(OneConnector):
 
 def made_told(context: RunContext, told: Mapping[str, Any]) -> Made:
     """What Connect says of a connector it took."""
-    numbers = [int(one["task"]) for one in told.get("tasks") or []]
+    numbers = [int(rest_service.held(one, SERVICE, "task")) for one in told.get("tasks") or []]
     return Made(
-        connectorName=told["name"],
+        connectorName=rest_service.held(told, SERVICE, "name"),
         type=told.get("type"),
         config=settings(context, told.get("config") or {}),
         taskIds=numbers,

@@ -22,10 +22,10 @@ class LinearTask(RunnableTask):
         url = context.settings.provider("linear").base_url or API
         body = {"query": query, "variables": variables}
         headers = {"Authorization": self.token}
-        told = await rest_service.document(context, "Linear", "POST", url, headers=headers, json=body) or {}
+        told = await rest_service.mapping(context, "Linear", "POST", url, headers=headers, json=body)
         if errors := told.get("errors"):
             raise TaskFailed(f"Linear refused: {errors[0].get('message') or errors[0]}")
-        return told.get("data") or {}
+        return rest_service.mapped(told.get("data"), "Linear")
 
     async def named(self, context: RunContext, kind: str) -> list[tuple[str, str]]:
         """Names and ids of all `teams`, or of all `issueLabels`."""

@@ -32,19 +32,19 @@ class NotionConnected(Part):
 
     api_token: Property[Text]
 
-    async def notion(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call; TaskFailed when Notion refuses."""
+    async def notion(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call; TaskFailed when Notion refuses."""
         context.mask(self.api_token)
         base = context.settings.provider("notion").base_url or API
         headers = {"Authorization": f"Bearer {self.api_token}", "Notion-Version": VERSION}
-        return await rest_service.document(
+        return await rest_service.mapping(
             context, "Notion", method, f"{base.rstrip('/')}/{path}", headers=headers, **given
         )
 
     async def created(self, context: RunContext, page: dict[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
         """A new page, with all its blocks; TaskFailed when Notion refuses."""
         children = {"children": blocks[:MOST_BLOCKS]} if blocks else {}
-        made = rest_service.mapped(await self.notion(context, "POST", "pages", json={**page, **children}), "Notion")
+        made = await self.notion(context, "POST", "pages", json={**page, **children})
         await self.append(context, str(rest_service.held(made, "Notion", "id")), blocks[MOST_BLOCKS:])
         return made
 
@@ -62,7 +62,7 @@ class NotionTask(NotionConnected, RunnableTask):
 def page_of(found: dict[str, Any], **more: Any) -> Page:
     """A page as outputs tell it."""
     told = {
-        "pageId": found["id"],
+        "pageId": rest_service.held(found, "Notion", "id"),
         "url": found.get("url"),
         "title": title_of(found),
         "createdTime": found.get("created_time"),

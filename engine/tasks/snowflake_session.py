@@ -39,8 +39,9 @@ async def signed_in(
         context, "Snowflake", "POST", f"{at}/session/v1/login-request", params=place, json=body, headers=HEADERS
     )
     data = _granted(answer)
-    context.mask(str(data["token"]))
-    session = Session(context, at, str(data["token"]), zone)
+    token = str(rest_service.held(data, "Snowflake", "token"))
+    context.mask(token)
+    session = Session(context, at, token, zone)
     try:
         yield session
     finally:
@@ -61,10 +62,9 @@ class Session:
 
     async def ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
         """The JSON of one call."""
-        found = await rest_service.document(
+        return await rest_service.mapping(
             self._context, "Snowflake", method, f"{self._at}{path}", headers=self._headers, **given
         )
-        return dict(found or {})
 
     async def told(self, statement: str) -> dict[str, Any]:
         """What Snowflake answers to a statement; TaskFailed when it refuses it."""
@@ -76,7 +76,7 @@ class Session:
             answer = await self.ask("POST", "/queries/v1/query-request", params={"requestId": request}, json=asked)
             while str(answer.get("code")) in UNDER_WAY:  # Snowflake holds each look for a while
                 await asyncio.sleep(PAUSE)
-                answer = await self.ask("GET", answer["data"]["getResultUrl"])
+                answer = await self.ask("GET", rest_service.held(answer, "Snowflake", "data", "getResultUrl"))
         return _granted(answer)
 
     async def rows(self, statement: str) -> list[dict[str, Any]] | None:

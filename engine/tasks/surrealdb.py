@@ -46,8 +46,8 @@ class QueryFields(Part):
         asked = {"headers": headers, "options": options, "params": given or None, "content": self.query.encode()}
         told = await rest_service.document(context, "SurrealDB", "POST", url, **asked)
         rows: list[dict[str, Any]] = []
-        for one in told or ():
-            if one.get("status") != "OK":
+        for one in told if isinstance(told, list) else [told] if told else ():
+            if rest_service.mapped(one, "SurrealDB").get("status") != "OK":
                 raise TaskFailed(f"SurrealDB refused: {one.get('result') or one.get('detail')}")
             result = one.get("result")
             listed = result if isinstance(result, list) else [] if result is None else [result]

@@ -3,7 +3,10 @@
 import pytest
 
 from engine.errors import TaskFailed
+from tests.wire.gcp import gcp_service
 from tests.wire.loopback import Answered, serving
+
+__all__ = ["gcp_service"]
 
 PLUGIN = "io.kestra.plugin"
 DATABRICKS = {"authentication": {"token": "t"}}
@@ -14,18 +17,30 @@ TRELLO = {"apiKey": "k", "apiToken": "t"}
 AIRTABLE = {"apiKey": "k", "baseId": "b", "tableId": "t"}
 STRIPE = {"apiKey": "k"}
 SHOPIFY = {"accessToken": "t"}
+PAGE = "0123456789abcdef0123456789abcdef"
+JIRA = {"accessToken": "t"}
+NOTION = {"apiToken": "t"}
+CONNECTOR = {"connectorName": "c"}
+TWILIO = {"accountSID": "a", "authToken": "t", "to": "+1", "from": "+2", "body": "b"}
+AZURE = {"tenantId": "t", "clientId": "c", "clientSecret": "s"}
+PIPELINE = {**AZURE, "subscriptionId": "s", "resourceGroupName": "g", "factoryName": "f", "pipelineName": "p"}
 SERVICENOW = {"username": "u", "password": "p", "table": "incident"}
 
-# type, which setting or property says where the service is, the task, what an empty answer misses ("": nothing)
+# type, which setting or property says where the service is, the task, and what an empty answer misses
+# ("": nothing; None: the task has a sentence of its own)
 TASKS = [
     ("airbyte.connections.Sync", "url", {"connectionId": "c"}, "job.id"),
     ("airbyte.connections.CheckStatus", "url", {"jobId": "7"}, "job.status"),
     ("airbyte.cloud.jobs.Sync", "airbyte", {"token": "t", "connectionId": "c"}, "jobId"),
     ("airbyte.cloud.jobs.Sync", "airbyte", {"clientId": "i", "clientSecret": "s", "connectionId": "c"}, "access_token"),
+    ("airflow.dags.TriggerDagRun", "baseUrl", {"dagId": "d"}, None),
     ("airtable.records.List", "airtable", AIRTABLE, ""),
     ("airtable.records.Get", "airtable", {**AIRTABLE, "recordId": "r", "fields": ["a"]}, "fields"),
     ("airtable.records.Create", "airtable", {**AIRTABLE, "fields": {"a": 1}}, "records"),
     ("airtable.records.Update", "airtable", {**AIRTABLE, "recordId": "r", "fields": {"a": 1}}, "id"),
+    ("apify.actor.Run", "apify", {"apiToken": "t", "actorId": "a"}, "data"),
+    ("azure.datafactory.CreateRun", "azure_management", PIPELINE, "runId"),
+    ("cloudflare.zones.List", "cloudflare", {"apiToken": "t"}, None),
     ("databricks.job.SubmitRun", "host", {**DATABRICKS, "runTasks": [{"taskKey": "a"}]}, "run_id"),
     ("databricks.job.CreateJob", "host", {**DATABRICKS, "jobName": "n", "jobTasks": [{"taskKey": "a"}]}, "job_id"),
     ("databricks.cluster.CreateCluster", "host", {**DATABRICKS, "clusterName": "n", "sparkVersion": "1"}, "cluster_id"),
@@ -40,11 +55,28 @@ TASKS = [
     ),
     ("dbt.cloud.TriggerRun", "baseUrl", {**DBT, "jobId": "2"}, "id"),
     ("dbt.cloud.CheckStatus", "baseUrl", {**DBT, "runId": "2"}, "status"),
+    ("elasticsearch.Search", "hosts", {"request": {}}, "hits"),
+    ("elasticsearch.Scroll", "hosts", {"request": {}}, "hits.hits"),
+    ("elasticsearch.Esql", "hosts", {"query": "FROM a"}, "columns"),
+    ("elasticsearch.Put", "hosts", {"index": "i", "value": {"a": 1}}, "_id"),
     ("fivetran.connectors.Sync", "baseUrl", {"apiKey": "k", "apiSecret": "s", "connectorId": "c", "wait": False}, ""),
+    ("googleworkspace.mail.Get", "google_mail", {"accessToken": "t", "messageId": "m"}, "id"),
+    ("googleworkspace.mail.List", "google_mail", {"accessToken": "t"}, ""),
     ("hightouch.Sync", "hightouch", {"token": "t", "syncId": 1}, "id"),
     ("hubspot.companies.Create", "hubspot", {**HUBSPOT, "name": "n", "domain": "d"}, "id"),
     ("hubspot.companies.Search", "hubspot", HUBSPOT, ""),
+    ("jira.issues.Create", "baseUrl", {**JIRA, "projectKey": "P", "summary": "s"}, ""),
+    ("kafka.ConnectorCreate", "connectUrl", {**CONNECTOR, "config": {}}, "name"),
+    ("kafka.ConnectorGetStatus", "connectUrl", CONNECTOR, ""),
+    ("kafka.ConnectorGetOffsets", "connectUrl", CONNECTOR, ""),
+    ("kafka.ConnectorList", "connectUrl", {"expandStatus": True}, ""),
+    ("kestra.executions.Delete", "kestraUrl", {"executionId": "e"}, "state.current"),
+    ("linear.issues.Create", "linear", {"token": "t", "team": "T", "title": "t"}, None),
     ("linkedin.GetPostAnalytics", "apiBaseUrl", {"accessToken": "t", "activityUrns": ["u"]}, ""),
+    ("notion.page.Read", "notion", {**NOTION, "pageId": PAGE}, "results"),
+    ("notion.page.Archive", "notion", {**NOTION, "pageId": PAGE}, "id"),
+    ("notion.database.Query", "notion", {**NOTION, "databaseId": PAGE}, ""),
+    ("notion.database.Update", "notion", {**NOTION, "databaseId": PAGE, "title": "t"}, "id"),
     ("servicenow.Get", "domain", SERVICENOW, ""),
     ("servicenow.Post", "domain", {**SERVICENOW, "data": {}}, ""),
     ("shopify.orders.List", "storeDomain", SHOPIFY, ""),
@@ -56,19 +88,57 @@ TASKS = [
     ("stripe.payment.Refund", "stripe", {**STRIPE, "chargeId": "c"}, "id"),
     ("trello.cards.Create", "apiBaseUrl", {**TRELLO, "name": "n", "listId": "l"}, "id"),
     ("trello.cards.Comment", "apiBaseUrl", {**TRELLO, "cardId": "c", "text": "t"}, "id"),
+    ("twilio.notify.sms.Send", "twilio", TWILIO, "sid"),
     ("zendesk.tickets.Create", "domain", {"username": "u", "token": "t", "subject": "s"}, "ticket.id"),
 ]
-SETTINGS = {"airbyte", "airtable", "hightouch", "hubspot", "stripe"}
+SETTINGS = {"airbyte", "airtable", "apify", "azure_management", "cloudflare", "hightouch", "hubspot", "linear"}
+SETTINGS |= {"google_mail", "notion", "stripe", "twilio"}
+ODD = pytest.mark.parametrize("told", [["x"], "7", {}, b"null"], ids=["list", "number", "empty", "null"])
 
 
-@pytest.mark.parametrize("told", [["x"], "7", {}, b"null"], ids=["list", "number", "empty", "null"])
+@ODD
 @pytest.mark.parametrize(("name", "where", "given", "missed"), TASKS, ids=[f"{one[0]}-{one[3]}" for one in TASKS])
 async def test_an_odd_answer_ends_in_a_sentence(make_context, name, where, given, missed, told):
+    def service(request):
+        return Answered({"access_token": "t"} if "oauth2" in request.path else told)
+
     is_object = told in ({}, b"null")
+    with serving(service) as wire:
+        context = make_context({"providers": {one: {"base_url": wire.url} for one in ("entra", *SETTINGS)}})
+        own = (
+            {}
+            if where in SETTINGS
+            else {"connection": {"hosts": [wire.url]}}
+            if where == "hosts"
+            else {where: wire.url}
+        )
+        work = context.run(type=f"{PLUGIN}.{name}", **given, **own)
+        if is_object and missed == "":
+            await work
+            return
+        why = f"answered without `{missed}`" if missed else "."
+        with pytest.raises(TaskFailed, match=why if is_object else "answered with"):
+            await work
+
+
+@ODD
+@pytest.mark.parametrize(
+    ("name", "given", "missed"),
+    [
+        ("gcs.List", {"from": "gs://b/"}, ""),
+        ("gcs.Copy", {"from": "gs://b/a", "to": "gs://b/c"}, "rewriteToken"),
+        ("bigquery.CreateDataset", {"name": "d"}, "datasetReference.datasetId"),
+        ("bigquery.CreateTable", {"dataset": "d", "table": "t"}, "tableReference.projectId"),
+        ("bigquery.Query", {"sql": "SELECT 1"}, "jobReference"),
+        ("dataproc.clusters.Delete", {"clusterName": "c", "region": "r"}, "name"),
+    ],
+)
+async def test_an_odd_answer_of_google_cloud_ends_in_a_sentence(make_context, gcp_service, name, given, missed, told):
     with serving(lambda request: Answered(told)) as wire:
-        context = make_context({"providers": {where: {"base_url": wire.url}}} if where in SETTINGS else {})
-        asked = given if where in SETTINGS else {**given, where: wire.url}
-        work = context.run(type=f"{PLUGIN}.{name}", **asked)
+        at = {one: {"base_url": wire.url} for one in ("gcs", "bigquery", "gcp_dataproc")}
+        who = {"serviceAccount": gcp_service.service_account, "projectId": "p"}
+        work = make_context({"providers": at}).run(type=f"{PLUGIN}.gcp.{name}", **who, **given)
+        is_object = told in ({}, b"null")
         if is_object and not missed:
             await work
             return

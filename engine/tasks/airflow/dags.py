@@ -57,7 +57,7 @@ body:
         given: dict[str, Any] = {"headers": headers, "options": self.options}
         url = f"{self.base_url.rstrip('/')}/api/v1/dags/{quote(self.dag_id, safe='')}/dagRuns"
         body = self.body or {"conf": self._conf(context)}
-        begun = await rest_service.document(context, "Airflow", "POST", url, **given, json=body) or {}
+        begun = await rest_service.mapping(context, "Airflow", "POST", url, **given, json=body)
         run = str(begun.get("dag_run_id") or "")
         if not run:
             raise TaskFailed("Airflow does not say which run it began.", fix="Check `baseUrl`.")
@@ -65,8 +65,8 @@ body:
             return DagRun(dagId=self.dag_id, dagRunId=run, state=begun.get("state"))
 
         async def look() -> dict[str, Any] | None:
-            told = await rest_service.document(context, "Airflow", "GET", f"{url}/{quote(run, safe='')}", **given) or {}
-            return dict(told) if str(told.get("state")).lower() in ("success", "failed") else None
+            told = await rest_service.mapping(context, "Airflow", "GET", f"{url}/{quote(run, safe='')}", **given)
+            return told if str(told.get("state")).lower() in ("success", "failed") else None
 
         what = f"The run {run}"
         failed = {"state": "failed"}  # Airflow's way to end a run: its tasks are stopped

@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.plugin import Property, RunContext
 from engine.tasks.apify_service import ApifyTask
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber, OptionalText, Text
+from engine.tasks.rest_service import held, mapped
 
 
 class Run(ApifyTask):
@@ -49,4 +50,4 @@ waitForFinish: 60
         }
         path = f"acts/{quote(self.actor_id.replace('/', '~'), safe='~')}/runs"
         found = await self.apify(context, "POST", path, params=params, json=self.input or {})
-        return dict(found["data"])
+        return mapped(held(found, "Apify", "data"), "Apify")

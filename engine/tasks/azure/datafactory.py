@@ -72,14 +72,13 @@ parameters:
             given: dict[str, Any] = {} if body is None else {"json": body}
             headers = {"Authorization": f"Bearer {token}"}
             url = f"{factory}/{path}"
-            found = await rest_service.document(
+            return await rest_service.mapping(
                 context, "Azure Data Factory", method, url, headers=headers, params=VERSION, **given
             )
-            return dict(found or {})
 
         began = datetime.now(UTC)
         made = await ask("POST", f"pipelines/{quote(self.pipeline_name, safe='')}/createRun", self.parameters)
-        run = str(made["runId"])
+        run = str(rest_service.held(made, "Azure Data Factory", "runId"))
         context.log(f"The run {run} is begun.")
         if not self.wait:
             return Ran(runId=run)

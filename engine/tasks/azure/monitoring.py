@@ -22,12 +22,12 @@ class Monitored(Asks):
 
     endpoint: Property[Text] = Field(description="Such as `https://westeurope.metrics.monitor.azure.com`.")
 
-    async def ask(self, context: RunContext, path: str, scope: str, **given: Any) -> Any:
-        """The JSON of one call; TaskFailed when Azure refuses."""
+    async def ask(self, context: RunContext, path: str, scope: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call; TaskFailed when Azure refuses."""
         token = await self.token(context, scope)
         url = f"{self.endpoint.rstrip('/')}/{path.lstrip('/')}"
         headers = {"Authorization": f"Bearer {token}"}
-        return await rest_service.document(context, "Azure Monitor", "POST", url, headers=headers, **given)
+        return await rest_service.mapping(context, "Azure Monitor", "POST", url, headers=headers, **given)
 
 
 class Queried(Outputs):

@@ -28,7 +28,7 @@ from engine.tasks.bigquery_transfers import TransferTask
 from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonMap, Text, TextList
-from engine.tasks.rest_service import present
+from engine.tasks.rest_service import held, present
 from engine.tasks.trigger_fields import task_of
 
 
@@ -343,7 +343,7 @@ destinationTable: my-project.archive.orders_{{ now() | date('yyyyMMdd') }}
         )
         timeout = milliseconds(self.job_timeout)
         job = await self.ended(context, int(timeout) if timeout else None, copy=copy, dryRun=self.dry_run or None)
-        return Copied(jobId=job["jobReference"]["jobId"])
+        return Copied(jobId=held(job, "Google Cloud", "jobReference", "jobId"))
 
 
 class ExtractToGcs(ExtractTask):

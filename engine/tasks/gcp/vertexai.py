@@ -176,25 +176,24 @@ spec:
         parent = f"projects/{self.project(context)}/locations/{self.region}"
         body = {"displayName": self.display_name, "jobSpec": self.spec.told()}
         made = await self.gcp(context, "POST", f"{parent}/customJobs", json=body)
-        context.log(f"The job {made['name']} is made.")
+        name = str(rest_service.held(made, "Google Cloud", "name"))
+        context.log(f"The job {name} is made.")
         if not self.wait:
             return _ran(made)
 
         async def look() -> dict[str, Any] | None:
-            found = await self.gcp(context, "GET", made["name"])
+            found = await self.gcp(context, "GET", name)
             return found if found.get("endTime") else None
 
         done = await rest_service.waited(
-            context, look, every=EVERY, most=MOST, what=f"The job {made['name']}",
-            stop=lambda: self.gcp(context, "POST", f"{made['name']}:cancel", json={}),
+            context, look, every=EVERY, most=MOST, what=f"The job {name}",
+            stop=lambda: self.gcp(context, "POST", f"{name}:cancel", json={}),
         )  # fmt: skip
         if self.delete:
-            await self.gcp(context, "DELETE", made["name"])
+            await self.gcp(context, "DELETE", name)
         if done.get("state") != "JOB_STATE_SUCCEEDED":
             why = (done.get("error") or {}).get("message") or "nothing more is said"
-            raise TaskFailed(
-                f"The job {made['name']} ended as {done.get('state')}: {why}", outputs=_ran(done).model_dump()
-            )
+            raise TaskFailed(f"The job {name} ended as {done.get('state')}: {why}", outputs=_ran(done).model_dump())
         return _ran(done)
 
 
@@ -335,7 +334,8 @@ contents:
 
 def _ran(job: Mapping[str, Any]) -> Ran:
     times = {name: job.get(theirs) for name, theirs in (("createDate", "createTime"), ("updateDate", "updateTime"))}
-    return Ran(name=job["name"], state=job.get("state") or "JOB_STATE_PENDING", endDate=job.get("endTime"), **times)
+    name = str(rest_service.held(job, "Google Cloud", "name"))
+    return Ran(name=name, state=job.get("state") or "JOB_STATE_PENDING", endDate=job.get("endTime"), **times)
 
 
 def _variables(given: Mapping[str, Any] | None) -> list[dict[str, str]] | None:

@@ -58,18 +58,17 @@ class GmailConnected(Part):
         form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         form |= {"client_id": self.client_id, "client_secret": self.client_secret}
         url = context.settings.provider("google_oauth").base_url or TOKENS
-        found = await rest_service.document(context, "Google", "POST", url, data=form) or {}
-        context.mask(str(found["access_token"]))
-        return str(found["access_token"])
+        found = await rest_service.mapping(context, "Google", "POST", url, data=form)
+        token = str(rest_service.held(found, "Google", "access_token"))
+        context.mask(token)
+        return token
 
     async def gmail(self, context: RunContext, token: str, method: str, path: str, **given: Any) -> dict[str, Any]:
         """The JSON of one call; TaskFailed when Google refuses."""
         base = (context.settings.provider("google_mail").base_url or API).rstrip("/")
         options = HttpOptions(timeout=Timeouts(read_idle_timeout=timedelta(seconds=self.read_timeout or 120)))
         headers, url = {"Authorization": f"Bearer {token}"}, f"{base}/{path}"
-        return (
-            await rest_service.document(context, "Gmail", method, url, headers=headers, options=options, **given) or {}
-        )
+        return await rest_service.mapping(context, "Gmail", method, url, headers=headers, options=options, **given)
 
 
 class Sent(Outputs):
@@ -111,7 +110,7 @@ attachments:
         raw = base64.urlsafe_b64encode(message.as_bytes()).decode().rstrip("=")
         token = await self.token(context)
         done = await self.gmail(context, token, "POST", "messages/send", json={"raw": raw})
-        return Sent(messageId=str(done["id"]), threadId=done.get("threadId"))
+        return Sent(messageId=str(rest_service.held(done, "Gmail", "id")), threadId=done.get("threadId"))
 
     async def _message(self, context: RunContext) -> EmailMessage:
         if not (self.to or self.cc or self.bcc):
@@ -286,7 +285,7 @@ def told(message: Mapping[str, Any]) -> dict[str, Any]:
         if name in headers
     }
     return {
-        "id": message["id"],
+        "id": rest_service.held(message, "Gmail", "id"),
         "threadId": message.get("threadId"),
         "labelIds": message.get("labelIds") or [],
         "snippet": message.get("snippet"),

@@ -36,4 +36,4 @@ issueIdOrKey: OPS-12
             one = issue_path(self.issue_id_or_key, "comment", self.comment_id)
             return Read(row=await self.jira(context, "GET", one), size=1)
         answer = await self.jira(context, "GET", path, params={"maxResults": str(self.max_results)})
-        return await self.several(context, (answer or {}).get("comments") or [], self.fetch_type)
+        return await self.several(context, answer.get("comments") or [], self.fetch_type)

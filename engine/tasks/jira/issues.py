@@ -37,10 +37,10 @@ class JiraTask(RunnableTask):
 
     async def jira(
         self, context: RunContext, method: str, path: str, body: dict[str, Any] | None = None, **more: Any
-    ) -> Any:
-        """The JSON of one call; TaskFailed when Jira refuses."""
+    ) -> dict[str, Any]:
+        """The JSON object of one call, an empty one when nothing is answered; TaskFailed when Jira refuses."""
         given = {"json": body} if body is not None else {}
-        return await rest_service.document(
+        return await rest_service.mapping(
             context,
             "Jira",
             method,
@@ -149,7 +149,7 @@ issueTypeId: "10001"
             "priority": {"id" if self.priority.isdigit() else "name": self.priority} if self.priority else None,
         }
         own = {"fields": {name: value for name, value in fields.items() if value is not None}}
-        made = await self.jira(context, "POST", "issue", self.body(own)) or {}
+        made = await self.jira(context, "POST", "issue", self.body(own))
         site = self.base_url.partition("/rest/")[0].rstrip("/")
         url = f"{site}/browse/{made['key']}" if made.get("key") else None
         return Made(id=made.get("id"), key=made.get("key"), url=url)
@@ -253,7 +253,7 @@ maxResults: 10
             answer = await self.jira(context, "GET", "search/jql", params=params | {"fields": "*navigable"})
         else:
             answer = await self.jira(context, "GET", "search", params=params)
-        return await self.several(context, (answer or {}).get("issues") or [], self.fetch_type)
+        return await self.several(context, answer.get("issues") or [], self.fetch_type)
 
     def _is_cloud(self) -> bool:
         host = urlsplit(self._url("search")).hostname or ""

@@ -26,6 +26,7 @@ from engine.tasks.fetched_rows import FetchType, stored
 from engine.tasks.http_bodies import multipart
 from engine.tasks.kestra_service import KestraFields, Server, Total, filters
 from engine.tasks.property_types import JsonMap, OptionalMoment, OptionalText, Text, TextList, is_true
+from engine.tasks.rest_service import held
 
 MOST = 1_000  # executions that one output may hold
 SYSTEM = "system"  # the namespace of flows that look after the installation
@@ -98,7 +99,7 @@ executionId: "{{ inputs.execution }}"
         found = await (
             server.document("GET", "executions", identity) if server else records_of(context).execution(identity)
         )
-        state = found["state"]["current"]
+        state = str(held(found, "Kestra", "state", "current"))
         if state not in State.__members__ or not State(state).is_terminal:
             raise TaskFailed(f"The execution {identity} has not ended: it is {state}.", fix="Kill it first, or wait.")
         if server:

@@ -9,6 +9,7 @@ from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.notion_blocks import blocks_of, plain_text
 from engine.tasks.notion_service import NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
+from engine.tasks.rest_service import held
 
 
 class Rows(Outputs):
@@ -174,7 +175,9 @@ title: "Incidents of {{ execution.startDate | date('yyyy') }}"
             raise TaskFailed("There is nothing to change.", fix="Give `title` or `databaseDescription`.")
         path = f"databases/{identity(self.database_id, 'databaseId')}"
         found = await self.notion(context, "PATCH", path, json=body)
-        return Database(databaseId=found["id"], url=found.get("url"), message="Database updated successfully")
+        return Database(
+            databaseId=held(found, "Notion", "id"), url=found.get("url"), message="Database updated successfully"
+        )
 
 
 def _with_booleans(value: Any) -> Any:

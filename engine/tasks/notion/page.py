@@ -19,6 +19,7 @@ from engine.tasks.notion_service import (
     titled,
 )
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rest_service import held
 from engine.tasks.trigger_fields import fields_of
 
 MOST_PAGES = 100  # of 100 blocks each
@@ -79,10 +80,10 @@ pageId: "{{ inputs.page }}"
         params = {"page_size": "100"}
         for _ in range(MOST_PAGES):
             listed = await self.notion(context, "GET", f"blocks/{page}/children", params=params)
-            blocks += listed["results"]
+            blocks += held(listed, "Notion", "results")
             if not listed.get("has_more"):
                 break
-            params["start_cursor"] = listed["next_cursor"]
+            params["start_cursor"] = held(listed, "Notion", "next_cursor")
         return page_of(found, content=markdown_of(blocks), message="Page read successfully")
 
 
@@ -152,14 +153,14 @@ class WatchFields(NotionConnected):
         for _ in range(MOST_PAGES):
             answer = await self.notion(context, "POST", "search", json=body)
             for page in answer.get("results") or ():
-                if parse_datetime(page["last_edited_time"]) < parse_datetime(since):
+                if parse_datetime(held(page, "Notion", "last_edited_time")) < parse_datetime(since):
                     return found
                 parent = str((page.get("parent") or {}).get("page_id") or "").replace("-", "")
                 if above is None or parent == above:
                     found.append(page)
             if not answer.get("has_more"):
                 break
-            body["start_cursor"] = answer["next_cursor"]
+            body["start_cursor"] = held(answer, "Notion", "next_cursor")
         return found
 
 

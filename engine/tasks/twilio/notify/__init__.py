@@ -11,8 +11,9 @@ from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask,
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_text import summary_of
 from engine.tasks.http_options import MessageOptions
+from engine.tasks.outbound import Answer
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.rest_service import call
+from engine.tasks.rest_service import call, held, mapped, parsed
 
 BASE_URL = "https://api.twilio.com"
 
@@ -24,7 +25,7 @@ class TwilioTask(RunnableTask):
     auth_token: Property[Text] = Field(description="Its token.")
     options: Property[MessageOptions | None] = None
 
-    async def post(self, context: RunContext, url: str, fields: Mapping[str, Any]) -> bytes:
+    async def post(self, context: RunContext, url: str, fields: Mapping[str, Any]) -> Answer:
         """What Twilio answers to a form; TaskFailed when it refuses."""
         import httpx
 
@@ -33,8 +34,7 @@ class TwilioTask(RunnableTask):
         request = httpx.Request("POST", "https://twilio.invalid")
         headers = {"Authorization": next(pair.auth_flow(request)).headers["Authorization"]}
         form = {_named(key): _field(value) for key, value in fields.items() if value is not None}
-        answer = await call(context, "Twilio", "POST", url, options=self.options, headers=headers, data=form)
-        return answer.content
+        return await call(context, "Twilio", "POST", url, options=self.options, headers=headers, data=form)
 
 
 class Sent(Outputs):
@@ -67,8 +67,8 @@ class MessageTask(TwilioTask):
             "messagingServiceSid": self.messaging_service_sid or None,
             **more,
         }
-        said = json.loads(await self.post(context, url, fields))
-        return Sent(sid=str(said["sid"]), status=said.get("status"))
+        said = mapped(parsed(await self.post(context, url, fields), "Twilio"), "Twilio")
+        return Sent(sid=str(held(said, "Twilio", "sid")), status=said.get("status"))
 
 
 class TwilioAlert(TwilioTask):

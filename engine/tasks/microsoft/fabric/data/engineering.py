@@ -47,7 +47,7 @@ class FabricTask(RunnableTask):
             return job, "Running"
 
         async def look() -> dict[str, Any] | None:
-            found = await rest_service.document(context, "Microsoft Fabric", "GET", f"{jobs}/{job}", **given) or {}
+            found = await rest_service.mapping(context, "Microsoft Fabric", "GET", f"{jobs}/{job}", **given)
             return found if found.get("status") in ENDED else None
 
         most = timedelta(seconds=context.time_limit) if context.time_limit else MOST
