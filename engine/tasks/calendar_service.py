@@ -12,7 +12,7 @@ from engine.tasks.google_account import access_token
 from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rest_service import refuse_climbing
+from engine.tasks.rest_service import mapped, parsed, refuse_climbing
 
 BASE_URL = "https://www.googleapis.com/calendar/v3"
 SCOPE = "https://www.googleapis.com/auth/calendar"
@@ -87,7 +87,7 @@ class CalendarTask(RunnableTask):
             raise TaskFailed(
                 f"Google Calendar answered {answer.code}: {_reason(answer.text)}", fix=HINTS.get(answer.code, "")
             )
-        return dict(json.loads(answer.content)) if answer.content.strip() else {}
+        return mapped(parsed(answer, "Google Calendar"), "Google Calendar")
 
 
 def event_path(event_id: str) -> str:

@@ -11,6 +11,7 @@ from engine.tasks import rest_service
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import OptionalText, Text
 
+SERVICE = "Cloudflare"
 API = "https://api.cloudflare.com/client/v4"
 
 
@@ -29,7 +30,7 @@ class CloudflareAccount(Part):
         context.mask(self.api_token)
         base = (self.base_url or context.settings.provider("cloudflare").base_url or API).rstrip("/")
         asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
-        told = await rest_service.mapping(context, "Cloudflare", method, f"{base}/{path}", **asked)
+        told = await rest_service.mapping(context, SERVICE, method, f"{base}/{path}", **asked)
         if not told.get("success"):
             said = "; ".join(str(one.get("message")) for one in told.get("errors") or ()) or "it did not say why"
             raise TaskFailed(f"Cloudflare refused: {said}.")

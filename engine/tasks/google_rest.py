@@ -32,7 +32,9 @@ class WorkspaceFields(Part):
 
     async def ask(self, context: RunContext, service: str, method: str, path: str, **body: Any) -> dict[str, Any]:
         """What `sheets`, `drive` or its `upload` answers; TaskFailed when Google refuses."""
-        return mapped(parsed(await self._answer(context, service, method, path, **body), service), service)
+        return mapped(
+            parsed(await self._answer(context, service, method, path, **body), NAMES[service]), NAMES[service]
+        )
 
     async def content(self, context: RunContext, path: str, asked: dict[str, str]) -> bytes:
         """The content of a file in Drive; TaskFailed when Google refuses."""

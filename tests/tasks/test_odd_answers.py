@@ -17,6 +17,8 @@ TRELLO = {"apiKey": "k", "apiToken": "t"}
 AIRTABLE = {"apiKey": "k", "baseId": "b", "tableId": "t"}
 STRIPE = {"apiKey": "k"}
 SHOPIFY = {"accessToken": "t"}
+BRANCHES = {"token": "t", "projectId": "p", "title": "t", "sourceBranch": "a", "targetBranch": "b"}
+RECORD = {"apiToken": "t", "zoneId": "z", "recordType": "A", "name": "n", "content": "c"}
 PAGE = "0123456789abcdef0123456789abcdef"
 JIRA = {"accessToken": "t"}
 NOTION = {"apiToken": "t"}
@@ -60,6 +62,8 @@ TASKS = [
     ("elasticsearch.Esql", "hosts", {"query": "FROM a"}, "columns"),
     ("elasticsearch.Put", "hosts", {"index": "i", "value": {"a": 1}}, "_id"),
     ("fivetran.connectors.Sync", "baseUrl", {"apiKey": "k", "apiSecret": "s", "connectorId": "c", "wait": False}, ""),
+    ("gitlab.issues.Create", "url", {"token": "t", "projectId": "p", "title": "t"}, "id"),
+    ("gitlab.mergerequests.Create", "url", BRANCHES, "id"),
     ("googleworkspace.mail.Get", "google_mail", {"accessToken": "t", "messageId": "m"}, "id"),
     ("googleworkspace.mail.List", "google_mail", {"accessToken": "t"}, ""),
     ("hightouch.Sync", "hightouch", {"token": "t", "syncId": 1}, "id"),
@@ -143,4 +147,44 @@ async def test_an_odd_answer_of_google_cloud_ends_in_a_sentence(make_context, gc
             await work
             return
         with pytest.raises(TaskFailed, match=f"answered without `{missed}`" if is_object else "answered with"):
+            await work
+
+
+@pytest.mark.parametrize("result", [["x"], "x", {}, None])
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("dns.records.Create", RECORD),
+        ("dns.records.Get", {"apiToken": "t", "zoneId": "z", "recordId": "r"}),
+        ("dns.records.Delete", {"apiToken": "t", "zoneId": "z", "recordId": "r"}),
+    ],
+)
+async def test_an_odd_result_of_cloudflare_ends_in_a_sentence(make_context, name, given, result):
+    with serving(lambda request: Answered({"success": True, "result": result})) as wire:
+        context = make_context({"providers": {"cloudflare": {"base_url": wire.url}}})
+        with pytest.raises(TaskFailed, match="Cloudflare answered with"):
+            await context.run(type=f"{PLUGIN}.cloudflare.{name}", **given)
+
+
+@ODD
+@pytest.mark.parametrize(
+    ("name", "given", "missed"),
+    [
+        ("sheets.CreateSpreadsheet", {"title": "t"}, "Google Sheets answered without `spreadsheetId`"),
+        ("calendar.GetEvent", {"calendarId": "c", "eventId": "e"}, ""),
+    ],
+)
+async def test_an_odd_answer_of_google_workspace_ends_in_a_sentence(
+    make_context, gcp_service, name, given, missed, told
+):
+    with serving(lambda request: Answered(told)) as wire:
+        at = {one: {"base_url": wire.url} for one in ("google_sheets", "google_calendar")}
+        work = make_context({"providers": at}).run(
+            type=f"{PLUGIN}.googleworkspace.{name}", serviceAccount=gcp_service.service_account, **given
+        )
+        is_object = told in ({}, b"null")
+        if is_object and not missed:
+            await work
+            return
+        with pytest.raises(TaskFailed, match=missed if is_object else "Google .* answered with no object"):
             await work

@@ -6,8 +6,9 @@ from urllib.parse import quote
 from pydantic import model_validator
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.cloudflare_service import CloudflareAccount
+from engine.tasks.cloudflare_service import SERVICE, CloudflareAccount
 from engine.tasks.property_types import OptionalText
+from engine.tasks.rest_service import mapped
 
 
 class Zone(Outputs):
@@ -56,8 +57,8 @@ hostname: example.com
             )
             if not named:
                 raise TaskFailed(f"No zone is called {self.hostname!r}.", fix="The token must be allowed to read it.")
-            found = named[0]
-        return Zone(**_told(found))
+            found = next(iter(named))
+        return Zone(**_told(mapped(found, SERVICE)))
 
 
 class List(CloudflareAccount, RunnableTask):
@@ -73,7 +74,7 @@ apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
     type: Literal["io.kestra.plugin.cloudflare.zones.List"]
 
     async def run(self, context: RunContext) -> Zones:
-        return Zones(zones=[_told(one) for one in await self.results(context, "zones")])
+        return Zones(zones=[_told(mapped(one, SERVICE)) for one in await self.results(context, "zones")])
 
 
 def _told(zone: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.gitlab_service import GitlabTask
 from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.rest_service import held
 
 
 class Created(Outputs):
@@ -40,7 +41,10 @@ labels: [bug]
         body = {name: value for name, value in given.items() if value is not None}
         answer, made = await self.gitlab(context, "POST", "issues", json=body)
         return Created(
-            issueId=str(made["id"]), issueIid=made.get("iid"), webUrl=made.get("web_url"), statusCode=answer.code
+            issueId=str(held(made, "GitLab", "id")),
+            issueIid=made.get("iid"),
+            webUrl=made.get("web_url"),
+            statusCode=answer.code,
         )
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.gitlab_service import GitlabTask
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rest_service import held
 
 
 class Created(Outputs):
@@ -40,4 +41,4 @@ targetBranch: main
         if self.merge_request_description is not None:
             body["description"] = self.merge_request_description
         answer, made = await self.gitlab(context, "POST", "merge_requests", json=body)
-        return Created(mergeReqID=str(made["id"]), webUrl=made.get("web_url"), statusCode=answer.code)
+        return Created(mergeReqID=str(held(made, "GitLab", "id")), webUrl=made.get("web_url"), statusCode=answer.code)

@@ -15,6 +15,7 @@ from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Prop
 from engine.tasks.fetched_rows import filed
 from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rest_service import held
 from engine.tasks.rows import values_of
 from engine.tasks.sheet_changes import Sheet
 from engine.tasks.trigger_fields import fields_of
@@ -117,7 +118,7 @@ selectedSheetsTitle: [Costs]
 
     async def run(self, context: RunContext) -> SheetsRead:
         about = await self.ask(context, "sheets", "GET", self.path(), params=[("fields", "sheets.properties")])
-        there = [str(sheet["properties"]["title"]) for sheet in about.get("sheets") or []]
+        there = [str(held(sheet, "Google Sheets", "properties", "title")) for sheet in about.get("sheets") or []]
         missing = [title for title in self.selected_sheets_title or [] if title not in there]
         if missing:
             raise TaskFailed(f"The spreadsheet has no sheet {missing[0]!r}.", fix=f"It has {', '.join(there)}.")
@@ -244,7 +245,10 @@ title: Report of {{ now() | date("yyyy-MM-dd") }}
 
     async def run(self, context: RunContext) -> Created:
         made = await self.ask(context, "sheets", "POST", "/spreadsheets", json={"properties": {"title": self.title}})
-        return Created(spreadsheetId=str(made["spreadsheetId"]), spreadsheetUrl=str(made.get("spreadsheetUrl", "")))
+        return Created(
+            spreadsheetId=str(held(made, "Google Sheets", "spreadsheetId")),
+            spreadsheetUrl=str(made.get("spreadsheetUrl", "")),
+        )
 
 
 class DeleteSpreadsheet(SheetTask):
@@ -300,7 +304,7 @@ class WatchFields(WorkspaceFields):
         title = self.sheet_name
         if not title:
             about = await self.ask(context, "sheets", "GET", path, params=[("fields", "sheets.properties")])
-            title = str(about["sheets"][0]["properties"]["title"])
+            title = str(held(held(about, "Google Sheets", "sheets")[0], "Google Sheets", "properties", "title"))
         quoted = "'" + title.replace("'", "''") + "'"
         return f"{quoted}!{self.range}" if self.range else quoted
 

@@ -6,7 +6,8 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.cloudflare_service import CloudflareConnected
+from engine.tasks import rest_service
+from engine.tasks.cloudflare_service import SERVICE, CloudflareConnected
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, document_from_text
 
 
@@ -33,7 +34,8 @@ FIELDS = ("id", "name", "type", "content", "ttl", "proxied")
 
 def _told(record: dict[str, Any]) -> dict[str, Any]:
     """What outputs tell of a record of Cloudflare's."""
-    return {key: record.get(key) for key in FIELDS}
+    told = rest_service.mapped(record, SERVICE)
+    return {key: told.get(key) for key in FIELDS}
 
 
 class Upsert(CloudflareConnected, RunnableTask):
@@ -63,7 +65,8 @@ proxied: true
         wanted |= {"ttl": self.ttl} if self.ttl is not None else {}
         wanted |= {"proxied": self.proxied} if self.proxied is not None else {}
         named = {"type": wanted["type"], "name": self.name}
-        there = list(await self.ask(context, "GET", "dns_records", params=named) or ())
+        found = await self.ask(context, "GET", "dns_records", params=named) or ()
+        there = [rest_service.mapped(one, SERVICE) for one in found]
         same = [one for one in there if all(one.get(key) == value for key, value in wanted.items() if key != "name")]
         if same:
             return self._told(same[0], "unchanged")
@@ -76,10 +79,11 @@ proxied: true
         if not there:
             made = await self.ask(context, "POST", "dns_records", json={"ttl": 1, **wanted})
             return self._told(made, "created")
-        return self._told(await self.ask(context, "PATCH", f"dns_records/{there[0]['id']}", json=wanted), "updated")
+        known = rest_service.held(there[0], SERVICE, "id")
+        return self._told(await self.ask(context, "PATCH", f"dns_records/{known}", json=wanted), "updated")
 
     def _told(self, record: dict[str, Any], action: Literal["created", "updated", "unchanged"]) -> Led:
-        return Led(**_told(record), recordId=str(record["id"]), action=action)
+        return Led(**_told(record), recordId=str(rest_service.held(record, SERVICE, "id")), action=action)
 
 
 class Create(CloudflareConnected, RunnableTask):
@@ -106,7 +110,7 @@ content: "{{ inputs.token }}"
     async def run(self, context: RunContext) -> Record:
         wanted = {"type": self.record_type, "name": self.name, "content": self.content, "ttl": self.ttl}
         made = await self.ask(context, "POST", "dns_records", json={**wanted, "proxied": self.proxied})
-        return Record(**_told(made), recordId=str(made["id"]))
+        return Record(**_told(made), recordId=str(rest_service.held(made, SERVICE, "id")))
 
 
 class RecordTask(CloudflareConnected, RunnableTask):
@@ -138,7 +142,7 @@ recordId: 372e67954025e0ba6aaa6d586b9e0b59
 
     async def run(self, context: RunContext) -> Record:
         found = await self.ask(context, "GET", self.place)
-        return Record(**_told(found), recordId=str(found["id"]))
+        return Record(**_told(found), recordId=str(rest_service.held(found, SERVICE, "id")))
 
 
 class Updated(Outputs):
@@ -176,7 +180,8 @@ content: 203.0.113.8
             "proxied": self.proxied,
         }
         changes = {name: value for name, value in given.items() if value is not None}
-        return Updated(id=str((await self.ask(context, "PATCH", self.place, json=changes))["id"]))
+        changed = await self.ask(context, "PATCH", self.place, json=changes)
+        return Updated(id=str(rest_service.held(changed, SERVICE, "id")))
 
 
 class Deleted(Outputs):
@@ -200,7 +205,8 @@ recordId: "{{ outputs.dns.recordId }}"
     type: Literal["io.kestra.plugin.cloudflare.dns.records.Delete"]
 
     async def run(self, context: RunContext) -> Deleted:
-        return Deleted(deletedId=str((await self.ask(context, "DELETE", self.place))["id"]))
+        gone = await self.ask(context, "DELETE", self.place)
+        return Deleted(deletedId=str(rest_service.held(gone, SERVICE, "id")))
 
 
 class Records(Outputs):
