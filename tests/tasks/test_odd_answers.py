@@ -188,3 +188,21 @@ async def test_an_odd_answer_of_google_workspace_ends_in_a_sentence(
             return
         with pytest.raises(TaskFailed, match=missed if is_object else "Google .* answered with no object"):
             await work
+
+
+@ODD
+@pytest.mark.parametrize(
+    ("name", "given", "missed"),
+    [
+        ("athena.Query", {"query": "SELECT 1", "database": "d", "outputLocation": "s3://b/"}, "QueryExecutionId"),
+        ("ecr.GetAuthToken", {}, "authorizationData"),
+        ("emr.CreateServerlessApplication", {"releaseLabel": "r", "applicationType": "SPARK"}, "applicationId"),
+        ("glue.StartJobRun", {"jobName": "j"}, "JobRunId"),
+    ],
+)
+async def test_an_odd_answer_of_aws_ends_in_a_sentence(context, name, given, missed, told):
+    with serving(lambda request: Answered(told)) as wire:
+        who = {"endpointOverride": wire.url, "accessKeyId": "AKIA", "secretKeyId": "s", "region": "eu-central-1"}
+        why = f"answered without `{missed}`" if told == {} else "answered with something"
+        with pytest.raises(TaskFailed, match=why):
+            await context.run(type=f"{PLUGIN}.aws.{name}", **who, **given)

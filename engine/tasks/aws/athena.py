@@ -9,6 +9,7 @@ from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import OptionalText, Text
 
+SERVICE = "AWS athena"
 EVERY = timedelta(seconds=0.5)  # between two looks
 WHOLE = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
 BROKEN = frozenset({"double", "float", "real", "decimal"})
@@ -60,7 +61,7 @@ fetchType: FETCH
         client = await self.client(context, "athena")
         try:
             made = await asked("athena", lambda: client.start_query_execution(**given))
-            number = str(made["QueryExecutionId"])
+            number = str(rest_service.held(made, SERVICE, "QueryExecutionId"))
             context.log(f"The query {number} was started.")
             if self.fetch_type == "NONE":
                 return Queried(queryExecutionId=number)
@@ -76,8 +77,8 @@ fetchType: FETCH
 
         async def look() -> dict[str, Any] | None:
             found = await asked("athena", lambda: client.get_query_execution(QueryExecutionId=number))
-            said: dict[str, Any] = found["QueryExecution"]
-            return None if said["Status"]["State"] in ("QUEUED", "RUNNING") else said
+            said: dict[str, Any] = rest_service.held(found, SERVICE, "QueryExecution")
+            return None if rest_service.held(said, SERVICE, "Status", "State") in ("QUEUED", "RUNNING") else said
 
         about = await rest_service.waited(
             context,
@@ -97,8 +98,8 @@ fetchType: FETCH
         found: list[dict[str, Any]] = []
         skips = self.skip_header
         for page in client.get_paginator("get_query_results").paginate(QueryExecutionId=number):
-            columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-            rows = page["ResultSet"]["Rows"][1 if skips else 0 :]
+            columns = rest_service.held(page, SERVICE, "ResultSet", "ResultSetMetadata", "ColumnInfo")
+            rows = rest_service.held(page, SERVICE, "ResultSet", "Rows")[1 if skips else 0 :]
             found += [row_of(columns, row.get("Data") or []) for row in rows]
             skips = False
         return found

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import timedelta
+from traceback import walk_tb
 from typing import Any, ClassVar, TypeVar
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
@@ -154,6 +155,19 @@ def explained(service: str, owner: str = "AWS") -> Any:
         raise TaskFailed(
             f"{owner} {service} could not be reached: {error}.", fix="Check `region` and the network."
         ) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        if not _is_of_botocore(error):
+            raise
+        raise TaskFailed(
+            f"{owner} {service} answered with something that is no answer of its own.",
+            fix="Check the endpoint: another service may hear there.",
+        ) from error
+
+
+def _is_of_botocore(error: Exception) -> bool:
+    """Whether the client itself broke: its parsers take it for granted that an answer has the form of its service."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).startswith("botocore.")
 
 
 HINTS = {

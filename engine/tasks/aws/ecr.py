@@ -4,6 +4,7 @@ from base64 import b64decode
 from typing import ClassVar, Literal
 
 from engine.plugin import Outputs, RunContext, RunnableTask
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected
 
 
@@ -27,7 +28,8 @@ region: eu-central-1
 
     async def run(self, context: RunContext) -> Token:
         found = await self.aws(context, "ecr", lambda client: client.get_authorization_token())
-        pair = b64decode(found["authorizationData"][0]["authorizationToken"]).decode()
+        given = next(iter(rest_service.held(found, "AWS ecr", "authorizationData")), None)
+        pair = b64decode(rest_service.held(given, "AWS ecr", "authorizationToken")).decode()
         token = pair.partition(":")[2]
         context.mask(token)
         return Token(token=token)

@@ -85,12 +85,12 @@ wait: true
         client = await self.client(context, "emr")
         try:
             made = await asked("emr", lambda: client.run_job_flow(**self._asked()))
-            cluster = str(made["JobFlowId"])
+            cluster = str(rest_service.held(made, "AWS emr", "JobFlowId"))
             context.log(f"The cluster {cluster} was created.")
 
             async def look() -> str | None:
                 found = await asked("emr", lambda: client.describe_cluster(ClusterId=cluster))
-                state = str(found["Cluster"]["Status"]["State"])
+                state = str(rest_service.held(found, "AWS emr", "Cluster", "Status", "State"))
                 return state if state in AT_REST else None
 
             if self.wait:
@@ -205,7 +205,7 @@ applicationType: SPARK
     async def run(self, context: RunContext) -> Application:
         asked_for = {"releaseLabel": self.release_label, "type": self.application_type}
         made = await self.aws(context, "emr-serverless", lambda client: client.create_application(**asked_for))
-        return Application(applicationId=str(made["applicationId"]))
+        return Application(applicationId=str(rest_service.held(made, "AWS emr-serverless", "applicationId")))
 
 
 class JobFields(AwsConnected):
@@ -224,8 +224,9 @@ class JobFields(AwsConnected):
             "jobDriver": driver,
         }
         made = await self.aws(context, "emr-serverless", lambda client: client.start_job_run(**asked_for))
-        context.log(f"The job {made['jobRunId']} was started.")
-        return str(made["jobRunId"])
+        job = str(rest_service.held(made, "AWS emr-serverless", "jobRunId"))
+        context.log(f"The job {job} was started.")
+        return job
 
 
 class Started(Outputs):
@@ -288,7 +289,7 @@ entryPoint: s3://company-jobs/count.py
             raise TaskFailed(f"`applicationType` {self.application_type!r} is none.", fix="Use SPARK or HIVE.")
         asked_for = {"releaseLabel": self.release_label, "type": self.application_type}
         made = await self.aws(context, "emr-serverless", lambda client: client.create_application(**asked_for))
-        application = str(made["applicationId"])
+        application = str(rest_service.held(made, "AWS emr-serverless", "applicationId"))
         context.log(f"The application {application} was created.")
         hive, spark = {"hive": {"query": self.entry_point}}, {"sparkSubmit": {"entryPoint": self.entry_point}}
         job = await self.started(context, application, hive if kind == "HIVE" else spark)

@@ -12,6 +12,7 @@ from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.property_types import JsonMap, Text, scalar_to_text
 
+SERVICE = "AWS glue"
 TIMES = ("startedOn", "completedOn", "lastModifiedOn")
 UNDER_WAY = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 
@@ -38,12 +39,13 @@ class GlueTask(AwsConnected, RunnableTask):
 
     async def state(self, client: Any, number: str) -> JobRun:
         """The run as it is now."""
-        about = (await asked("glue", lambda: client.get_job_run(JobName=self.job_name, RunId=number)))["JobRun"]
+        found = await asked("glue", lambda: client.get_job_run(JobName=self.job_name, RunId=number))
+        about = rest_service.held(found, SERVICE, "JobRun")
         times = {name: about.get(name[0].upper() + name[1:]) for name in TIMES}
         return JobRun(
             jobName=self.job_name,
             jobRunId=number,
-            state=about["JobRunState"],
+            state=rest_service.held(about, SERVICE, "JobRunState"),
             executionTime=about.get("ExecutionTime"),
             timeout=about.get("Timeout"),
             attempt=about.get("Attempt"),
@@ -99,7 +101,8 @@ maxDuration: PT1H
             given["Timeout"] = math.ceil(self.max_duration.total_seconds() / 60)
         client = await self.client(context, "glue")
         try:
-            number = str((await asked("glue", lambda: client.start_job_run(**given)))["JobRunId"])
+            made = await asked("glue", lambda: client.start_job_run(**given))
+            number = str(rest_service.held(made, SERVICE, "JobRunId"))
             context.log(f"The run {number} of {self.job_name} was started.")
             if self.wait:
                 found = await self.ended(context, client, number, self.interval, stops=True)
