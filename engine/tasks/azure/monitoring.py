@@ -22,12 +22,12 @@ class Monitored(Asks):
 
     endpoint: Property[Text] = Field(description="Such as `https://westeurope.metrics.monitor.azure.com`.")
 
-    async def ask(self, context: RunContext, path: str, scope: str, **given: Any) -> dict[str, Any]:
-        """The JSON object of one call; TaskFailed when Azure refuses."""
+    async def ask(self, context: RunContext, path: str, scope: str, **given: Any) -> Any:
+        """The JSON of one call; TaskFailed when Azure refuses."""
         token = await self.token(context, scope)
         url = f"{self.endpoint.rstrip('/')}/{path.lstrip('/')}"
         headers = {"Authorization": f"Bearer {token}"}
-        return await rest_service.mapping(context, "Azure Monitor", "POST", url, headers=headers, **given)
+        return await rest_service.document(context, "Azure Monitor", "POST", url, headers=headers, **given)
 
 
 class Queried(Outputs):
@@ -76,7 +76,8 @@ class QueryFields(Monitored):
         }
         params = {name: value for name, value in asked.items() if value is not None}
         path = f"subscriptions/{quote(subscription(self.resource_ids[0]), safe='')}/metrics:getBatch"
-        told = await self.ask(context, path, METRICS, params=params, json={"resourceids": self.resource_ids}) or {}
+        answer = await self.ask(context, path, METRICS, params=params, json={"resourceids": self.resource_ids})
+        told = rest_service.mapped(answer, "Azure Monitor")
         results = [_result(one) for one in told.get("values") or ()]
         metrics = [metric for one in results for metric in one["metrics"]]
         points = sum(len(series["values"]) for metric in metrics for series in metric["timeSeries"])
