@@ -1,6 +1,7 @@
 """Contexts for tests of single tasks."""
 
-from collections.abc import AsyncIterator, Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ __all__ = [
 ]
 
 MakeContext = Callable[..., TestContext]
+
+
+@pytest.fixture
+def young_heap() -> Iterator[None]:
+    """What is there already is neither seen nor taken by `gc`: a test counts objects of its own, and quickly."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -300,14 +300,15 @@ async def heard(
 
 
 def in_hand(monkeypatch: Any, reader: str, is_held: Callable[[Any], bool]) -> list[int]:
-    """How many objects are held each time a `reader` reads a message, and few are until messages are written."""
+    """How many objects are held each time a `reader` reads a message, and few are until messages are written.
+
+    Among objects of the test alone: it uses `young_heap`.
+    """
     read, counts = resolve_name(reader), []
-    before = [one for one in gc.get_objects() if is_held(one)]  # what tests before this one left
-    known = set(map(id, before))
 
     def counted(*given: Any) -> Any:
         gc.collect()
-        counts.append(sum(1 for one in gc.get_objects() if is_held(one) and id(one) not in known))
+        counts.append(sum(1 for one in gc.get_objects() if is_held(one)))
         return read(*given)
 
     monkeypatch.setattr("engine.tasks.message_files.HELD", 2)

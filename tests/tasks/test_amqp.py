@@ -66,6 +66,7 @@ async def test_a_busy_queue_is_read_for_as_long_as_it_says(context, at, monkeypa
     assert found.count == 3
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_messages_go_to_the_file_as_they_come(context, at, monkeypatch):
     await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")
     await context.run(type=f"{AMQP}.Publish", **at, routingKey="orders", from_=[str(n) for n in range(9)])

@@ -502,6 +502,7 @@ async def test_metrics_of_ones_own(context, at):
     assert await none.poll(context) is None
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_records_go_to_the_file_as_they_come(context, at, monkeypatch):
     numbers = itertools.count()
 

@@ -434,6 +434,7 @@ async def test_who_asks_and_where(gcp, gcp_service):
     assert key in gcp.masked
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_messages_go_to_the_file_as_they_come(gcp, gcp_service, monkeypatch):
     where = {**gcp.who, "projectId": "p", "topic": "orders"}
     await gcp.run(type=f"{PUBSUB}.Publish", **where, from_=[str(number) for number in range(9)])

@@ -62,6 +62,7 @@ async def test_messages_that_cannot_be_read_are_not_taken(context, broker):
     assert rows(context, (await context.run(**take, deserializer="BYTES")).uri)[0]["value"] == "bm8ganNvbg=="
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_messages_go_to_the_file_as_they_come(context, broker, monkeypatch):
     in_hand = []
 

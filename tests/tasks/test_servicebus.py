@@ -43,6 +43,7 @@ async def test_messages_there_and_back(context, service_bus, at):
     assert KEY in context.masked
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_messages_go_to_the_file_as_they_come(context, service_bus, at, monkeypatch):
     await context.run(type=f"{BUS}.Publish", **at, from_=[{"body": str(number)} for number in range(9)])
     held = in_hand(
