@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.expressions.failures import fail
-from engine.expressions.frame import Printed
+from engine.expressions.quote_guard import guarded
 
 SINGLE = "'\u2018\u2019\u201a\u201b"
 DOUBLE = '"\u201c\u201d\u201e'
@@ -28,20 +28,7 @@ class _Place:
 
 def guarded_powershell(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     """The commands with values escaped inside quotes; outside of quotes they stay as they are, with a warning."""
-    reader = _Reader()
-    out: list[str] = []
-    for piece in pieces:
-        if isinstance(piece, Printed) and not piece.raw:
-            out.append(reader.value(str(piece)))
-        else:
-            for char in piece:
-                reader.read(char)
-            out.append(piece)
-    if reader.escaped:
-        warn("A value held characters that mean something to PowerShell; it was escaped to stay inside its quotes.")
-    if reader.exposed:
-        warn("A value that means something to PowerShell stands outside of quotes; put double quotes around it.")
-    return "".join(out)
+    return guarded(_Reader(), pieces, "PowerShell", warn)
 
 
 class _Reader:
@@ -52,8 +39,13 @@ class _Reader:
         self.escaped = False
         self.exposed = False
 
-    def read(self, char: str) -> None:
-        """One sign of the author's."""
+    def read(self, text: str) -> None:
+        """Text of the author's."""
+        for char in text:
+            self.one(char)
+
+    def one(self, char: str) -> None:
+        """One sign of it."""
         was_skipped = self.skip
         self.skip = False
         place = self.places[-1]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from engine.expressions.failures import fail
 from engine.expressions.frame import Printed
+from engine.expressions.quote_guard import guarded
 
 _UNSAFE = frozenset("|&;<>()$`\\\"'*?[]#~=%{}!\n ")
 
@@ -26,19 +27,7 @@ class _Place:
 
 def guarded_shell(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     """The command with values escaped inside quotes; outside of quotes they stay as they are, with a warning."""
-    reader = _Reader()
-    out: list[str] = []
-    for piece in pieces:
-        if isinstance(piece, Printed) and not piece.raw:
-            out.append(reader.value(piece))
-        else:
-            reader.read(piece)
-            out.append(piece)
-    if reader.escaped:
-        warn("A value held characters that mean something to a shell; it was escaped to stay inside its quotes.")
-    if reader.exposed:
-        warn("A value that means something to a shell stands outside of quotes; put double quotes around it.")
-    return "".join(out)
+    return guarded(_Reader(), pieces, "a shell", warn)
 
 
 class _Reader:

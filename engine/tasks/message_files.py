@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -111,6 +111,7 @@ async def taken(taking: AsyncGenerator[F, None], count: Callable[[F], int]) -> T
     return None
 
 
-def _append(path: Path, messages: Sequence[Message]) -> None:
+def _append(path: Path, messages: list[Message]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.writelines(lines_of(one.variables for one in messages))
+    messages.clear()  # a thread holds what it was given until it has other work
