@@ -123,13 +123,14 @@ class FleetWorld(World):
         await until(lambda: all(post.is_up for post in self.posts), "every process is ready", 180)
 
     def strike(self) -> None:
-        """kill -9 to one of them, whether it is ready or not."""
+        """kill -9 to one of them, ready or not; its post is empty from then on until it is started again."""
         there = [post for post in self.posts if post.life and post.life.process.poll() is None]
         if there:
             post = self.random.choice(there)
             post.kills += 1
             assert post.life
             post.life.process.kill()
+            post.life = None  # its end takes a moment, in which it would still count as up
 
     async def stop(self, number: signal.Signals) -> list[str]:
         """End them all; what did not end as it should."""

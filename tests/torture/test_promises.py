@@ -1,5 +1,6 @@
 """Each promise is found broken when it is: a check that can't fail would prove nothing."""
 
+import signal
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.scenarios.process import Parley
 from tests.torture import clocks
 from tests.torture.clocks import LONG, NIGHTS, due
-from tests.torture.fleet import PAGE, posts
+from tests.torture.fleet import PAGE, FleetWorld, Post, posts
 from tests.torture.promises import (
     Fire,
     Ran,
@@ -43,6 +45,18 @@ def test_the_set_up_that_is_tortured_is_the_one_of_the_guide():
     found = posts(PAGE.read_text("utf-8"))
     assert Counter(role for _, role, _ in found) == {"bot": 2, "scheduler": 2, "worker": 3}
     assert [words[-2:] for _, _, words in found if "--worker-group" in words] == [["--worker-group", "gpu"]]
+
+
+def test_a_process_that_is_struck_is_up_no_more_though_its_end_takes_a_moment(tmp_path):
+    world = FleetWorld(tmp_path, 1, "postgresql:///a", "postgresql:///b")
+    world.posts = [Post("A-bot", "bot", [], {})]
+    (post,) = world.posts
+    life = post.life = Parley(["30"], tmp_path, program=["sleep"])
+    life.url = "http://localhost:1"
+    assert post.is_up
+    world.strike()
+    assert (post.is_up, world.url, post.kills) == (False, None, 1)
+    assert life.stop() == -signal.SIGKILL
 
 
 def test_a_good_run_keeps_all():
