@@ -75,7 +75,10 @@ class _Composer(CParser, _Resolver):
 
 
 def read(text: str) -> Any:
-    """The document as Map, Seq and scalars; FlowInvalid with line, column and a plain sentence when it is broken."""
+    """The document as Map, Seq and scalars; FlowInvalid with line, column and a plain sentence when it is broken.
+
+    Of keys that stand twice each is told, all in one FlowInvalid.
+    """
     try:
         if len(text) > SAFE_LENGTH:
             _refuse_deep(text)
@@ -86,7 +89,11 @@ def read(text: str) -> Any:
             composer.dispose()
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         raise _broken(error, text) from error
-    return _Reader().value(node, 0) if node is not None else None
+    reader = _Reader()
+    value = reader.value(node, 0) if node is not None else None
+    if reader.doubled:
+        raise FlowInvalid(reader.doubled[0].message, fix=reader.doubled[0].suggestion, problems=reader.doubled)
+    return value
 
 
 def _only_node(composer: _Composer, text: str) -> yaml.Node | None:
@@ -156,6 +163,7 @@ class _Reader:
     def __init__(self) -> None:
         self.count = 0
         self.open: set[int] = set()
+        self.doubled: list[Problem] = []  # keys that a mapping has twice
 
     def value(self, node: yaml.Node, depth: int) -> Any:
         self.count += 1
@@ -201,25 +209,31 @@ class _Reader:
     def mapping(self, node: yaml.Node, depth: int) -> Map:
         self.check_tag(node, "map")
         entries, inherited = Map(), Map()
+        follows = False
         for key_node, value_node in node.value:
             if key_node.tag == _TAG + "merge":
                 self.inherit(inherited, value_node, depth)
                 continue
             key = self.key(key_node, node)
+            value = self.value(value_node, depth + 1)
             if key in entries:
-                first = entries.spots[key]
-                raise _problem(
-                    key_node,
-                    f"The key `{key}` is given twice; it stands in line {first.line} already.",
-                    "duplicate-key",
-                    "Begin this line with `- ` if it is another item." if key == "id" else "",
-                )
-            entries[key] = self.value(value_node, depth + 1)
+                if not follows:
+                    self.tell_doubled(key, key_node, entries.spots[key])
+                follows = follows or key == "id"  # the rest of an item that lacks its dash
+                continue
+            entries[key] = value
             entries.spots[key] = _spot(key_node, value_node)
         for key, item in inherited.items():
             if key not in entries:
                 entries[key], entries.spots[key] = item, inherited.spots[key]
         return entries
+
+    def tell_doubled(self, key: str, node: yaml.Node, first: Spot) -> None:
+        """Note a key that its mapping has already; once, though aliases have a mapping read again."""
+        advice = "Begin this line with `- ` if it is another item." if key == "id" else ""
+        message = f"The key `{key}` is given twice; it stands in line {first.line} already."
+        problem = _problem(node, message, "duplicate-key", advice).problems[0]
+        self.doubled += [problem] if problem not in self.doubled else []
 
     def inherit(self, into: Map, node: yaml.Node, depth: int) -> None:
         """`<<: *anchor`, or a list of them: the first to name a key wins."""

@@ -84,6 +84,22 @@ def test_broken_text_says_where_and_what(text, line, column, said):
     assert said in problem.message
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a: 1\nb: 2\na: 3\nb: 4\na: 5", [(3, "a", 1), (4, "b", 2), (5, "a", 1)]),
+        ("t:\n  - {a: 1, a: 2}\nt:\n  - {b: 1,\n     b: 2}", [(2, "a", 2), (3, "t", 1), (5, "b", 4)]),
+        ("t:\n  - id: x\n    type: y\n    id: z\n    type: q\nt: []", [(4, "id", 2), (6, "t", 1)]),  # a dash lacks
+        ("a: &a {x: 1, x: 2}\nb: *a\nc: {<<: *a}", [(1, "x", 1)]),
+    ],
+)
+def test_every_key_that_stands_twice_is_told(text, places):
+    with pytest.raises(FlowInvalid) as caught:
+        read(text)
+    said = [(line, f"The key `{key}` is given twice; it stands in line {first} already.") for line, key, first in places]
+    assert sorted((one.line, one.message) for one in caught.value.problems) == sorted(said)
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "{a: " * 50_000, "[" * 300 + "]" * 300])
 def test_deep_nesting_is_refused(text):
     with pytest.raises(FlowInvalid, match="nested more than"):
