@@ -1,25 +1,21 @@
 """The {{ templates }} of a flow: do they parse, and do the names in them exist?"""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
-from engine.core import flow_validation, foreign_operations, meant_text, template_calls
+from engine.core import flow_validation, foreign_operations, meant_text, template_calls, template_slips
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
 from engine.core.property import has_template
 from engine.core.template_reads import reads
 from engine.core.yaml_text import Path, spell, walk
-from engine.errors import ExpressionFailed
-from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
+from engine.expressions import FILTERS, FUNCTIONS, Template, nodes
 
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
 ONE_CAUSE = "not-rendered"  # one forgotten `render()` shows wherever the variable is read
 SHOWN = 3  # other places of it that are named
-AS_LONG = ((re.compile(r"(?<=\{%) else if(?= )"), " elseif "), (re.compile(r"(?<=\s)\|\|(?=\s)"), "or"))
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
 
@@ -83,22 +79,11 @@ def _raw(flow: Flow) -> frozenset[str]:
 def _template(path: Path, text: str, references: References | None, raw: frozenset[str]) -> Iterator[Finding]:
     lenient = path[0] == "variables" or path[-1] in PROSE  # variables are rendered only where `render()` asks for it
     severity = "warning" if lenient else "error"
-    try:
-        template = parse(text)
-    except ExpressionFailed as error:
-        yield Finding(
-            path,
-            f"The template can't be read: {error.message}",
-            "template",
-            severity,
-            error.fix,
-            "",
-            error.line,
-            error.column,
-        )
-        if (mended := _mended(text)) != text:
-            beyond = _template(path, mended, references, raw)
-            yield from (one for one in beyond if (one.line, one.column) != (error.line, error.column))
+    broken, template = template_slips.errors(text)
+    for one in broken:
+        said = f"The template can't be read: {one.message}"
+        yield Finding(path, said, "template", severity, one.fix, "", one.line, one.column)
+    if template is None:
         return
     yield from _unknown(path, "filter", template.filters() - FILTERS.keys(), template, FILTERS)
     yield from _unknown(path, "function", template.functions() - FUNCTIONS.keys(), template, FUNCTIONS)
@@ -110,11 +95,6 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
         yield from references.findings(path, template)
     if raw and not lenient and "render" not in text:
         yield from _as_written(path, template, raw)
-
-
-def _mended(text: str) -> str:
-    """A template with what is meant in the place of slips as long, so that what stands behind them can be looked at."""
-    return reduce(lambda done, slip: slip[0].sub(slip[1], done), AS_LONG, text)
 
 
 def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from engine.core import flow_validation
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.property import has_template
+from engine.core.template_slips import spelt
 from engine.core.yaml_text import Path, locate, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import Template, nodes
@@ -61,7 +62,7 @@ def always_true(data: Any) -> Iterator[Finding]:
             continue
         if not has_template(text) and text.strip().lower() not in PLAIN:
             message = f"`{path[-1]}` is a plain text, which is always true."
-            yield Finding(path, message, "constant-condition", "hint", f"Write `{{{{ {text.strip()[:80]} }}}}`.")
+            yield Finding(path, message, "constant-condition", "hint", f"Write `{{{{ {spelt(text.strip())[:80]} }}}}`.")
         elif has_template(text) and text.count("{{") == text.count("}}") and _OPERATOR.search(_TAG.sub("", text)):
             message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")

@@ -21,6 +21,7 @@ MAX_VALUES = 50_000  # anchors can multiply a small text into an endless documen
 MAX_DEPTH = 200
 SAFE_LENGTH = 10_000  # a shorter text can't be nested so deep that composing it exhausts the C stack
 _TAG = "tag:yaml.org,2002:"
+_NEGATED = re.compile(r"!(?:inputs|outputs|vars|labels|trigger|execution|taskrun|flow)\.[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ class _Reader:
 def _odd_tag(node: yaml.Node) -> FlowInvalid:
     tag = node.tag.replace(_TAG, "!!")
     advice = "Put text that starts with `!` in quotes." if not tag.startswith("!!") else ""
+    if _NEGATED.fullmatch(tag):
+        advice = f'Write "{{{{ not {tag[1:]} }}}}", in quotes.'
     return _problem(node, f"The tag `{tag}` does not fit here; write the value without a tag.", "yaml-tag", advice)
 
 

@@ -37,8 +37,12 @@ _INSTEAD: Final = {
     "not": "Write `not (list contains value)` for `not in`.",
     "matches": "Write `value | regexMatch('pattern')`.",
     "if": "Write `condition ? value : other`.",
+    "AND": "Write `and`.",
+    "OR": "Write `or`.",
+    "NOT": "Write `not`.",
     ":": OTHER_PROGRAMS,
 }
+OF_TAGS: Final = frozenset({"if", "else", "elseif", "for", "set", "end", "endif", "endfor", "range", "with", "block"})
 
 
 class ExpressionParser:
@@ -66,19 +70,39 @@ class ExpressionParser:
     def unexpected(self, wanted: str) -> NoReturn:
         """Refuse what stands here."""
         token = self.token
+        before = self.tokens[self.index - 1] if self.index else token
         what = "the end of the template" if token.kind == "end" else f"{token.value[:40]!r}"
-        fix = _INSTEAD.get(token.value, "") if token.kind in ("name", "operator", "mark") else ""
-        if token.value == "if" and "%}" in wanted:
-            fix = "Write `elseif`."
-        if wanted == "a value" and token.value in (".", "}}"):
-            fix = CHAIN if token.value == "." and self.source.text[: token.start].endswith("?") else OTHER_PROGRAMS
-        if token.value == "|" and "filter" in wanted:
-            fix = "Two conditions are joined with `or`."
-        if token.value == ":" and wanted == "']'":
-            fix = "A part of a text or a list is `value | slice(0, 3)`."
-        if token.value == "}" and wanted == "':'":
-            fix = "Inside a template a name stands without braces of its own."
-        self.fail(f"Expected {wanted} but found {what}.", fix)
+        if before.kind == "name" and before.value == "NOT" and wanted.endswith("an operator"):
+            self.fail(f"Expected {wanted} but found {before.value!r}.", _INSTEAD["NOT"], before)
+        self.fail(f"Expected {wanted} but found {what}.", self.instead_of(token, before, wanted))
+
+    def instead_of(self, token: Token, before: Token, wanted: str) -> str:
+        """What to write in the place of what stands here, behind what."""
+        value = token.value
+        if wanted == "a value" and value in (".", "}}"):
+            return CHAIN if value == "." and self.source.text[: token.start].endswith("?") else OTHER_PROGRAMS
+        if value == "if" and "%}" in wanted:
+            return "Write `elseif`."
+        if value == "|" and "filter" in wanted:
+            return "Two conditions are joined with `or`; what stands for nothing is behind `??`."
+        if value == ":" and wanted == "']'":
+            return "A part of a text or a list is `value | slice(0, 3)`."
+        if value == "}" and wanted == "':'":
+            return "Inside a template a name stands without braces of its own."
+        if value == "=" and before.value in ("==", "!="):
+            return f"Write `{before.value}`."
+        if value == ">" and before.value == "<":
+            return "Write `!=`."
+        if value == "=" and self.source.text.startswith(("=>", "=<"), token.start):
+            return f"Write `{self.source.text[token.start + 1]}=`."
+        if wanted.startswith("':'"):
+            return "Write `condition ? value : other`."
+        is_behind_name = before.kind == "name" and wanted.endswith("an operator") and token.kind in ("name", "string")
+        if is_behind_name and before.value in OF_TAGS and self.tokens[self.index - 2].kind == "print":
+            return f"`{before.value}` stands in a tag: {{% {before.value} … %}}."
+        if value == ":" and before.kind == "name" and self.tokens[self.index - 2].value == "|":
+            return f"Arguments stand in brackets: `{before.value}(…)`. {OTHER_PROGRAMS}"
+        return _INSTEAD.get(value, "") if token.kind in ("name", "operator", "mark") else ""
 
     def at(self, kind: TokenKind, value: str | None = None) -> bool:
         """Whether the next token is of a kind, and has a value."""

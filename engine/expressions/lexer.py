@@ -255,10 +255,12 @@ def _unpaired(char: str, opened: str) -> tuple[str, str]:
 def _advice(text: str) -> str:
     if text[:1] in ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e"):
         return "Write plain quotes, ' or \"."
-    if text in ("&&", "||"):
-        return "Write `and` or `or`."
+    if text.startswith("&"):
+        return "Write `and`." if text == "&&" else "Two conditions are joined with `and`, two texts with `~`."
     if text.startswith("!"):
         return "Write `not`."
+    if text.startswith("`"):
+        return f"Texts stand in quotes, ' or \". {OTHER_PROGRAMS}"
     if text.startswith("$"):
         return f"Names stand without a `$`. {OTHER_PROGRAMS}"
     return OTHER_PROGRAMS

@@ -239,7 +239,7 @@ def task(more: str) -> str:
             27,
             "Cycle dependency detected for input with id 'a': [a, b]",
         ),
-        (message('"{{ flow.id || flow.id }}"'), 6, 27, "found '|'. Two conditions are joined with `or`."),
+        (message('"{{ flow.id || flow.id }}"'), 6, 27, "found '|'. Two conditions are joined with `or`; what stands"),
         (
             message('"{{ outputs[{{ flow.id }}] }}"'),
             6,

@@ -298,7 +298,10 @@ def test_a_payload_in_single_quotes_says_how_json_is_written():
     ("template", "sentences"),
     [
         ("{% if true %}a{% else if false %}b{% endfor %}", ["Write `elseif`.", "There is no tag 'endfor' here."]),
-        ("{{ flow.id || inputs.zz }}", ["joined with `or`.", "`inputs.zz` names no input of this flow."]),
+        (
+            "{{ flow.id || inputs.zz }}",
+            ["Two conditions are joined with `or`;", "`inputs.zz` names no input of this flow."],
+        ),
         ("{% if true %}a{% else if false %}b{% endif %}", ["Write `elseif`."]),
         ("{{ nix( }} {% else if %}", ["closes what"]),
     ],

@@ -96,7 +96,9 @@ def test_broken_text_says_where_and_what(text, line, column, said):
 def test_every_key_that_stands_twice_is_told(text, places):
     with pytest.raises(FlowInvalid) as caught:
         read(text)
-    said = [(line, f"The key `{key}` is given twice; it stands in line {first} already.") for line, key, first in places]
+    said = [
+        (line, f"The key `{key}` is given twice; it stands in line {first} already.") for line, key, first in places
+    ]
     assert sorted((one.line, one.message) for one in caught.value.problems) == sorted(said)
 
 
