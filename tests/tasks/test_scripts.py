@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sysconfig
+import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 
 from engine.errors import NameMissing, NotFound, TaskFailed
 from engine.tasks import catalogue
+from engine.tasks.core import runner
+from engine.tasks.script_output import ScriptOutput
 from tests.shared import part
 from tests.tasks.context import TestContext, task
 
@@ -408,6 +411,30 @@ async def test_a_script_cancelled_while_it_starts_is_gone_with_its_children(cont
 async def test_what_stays_in_the_background_is_ended(context):
     await shell(context, "sleep 300 & echo $! > pid")
     await ended(int((context.working_dir / "pid").read_text()))
+
+
+async def test_the_last_that_a_script_wrote_is_read_however_long_that_takes(context, monkeypatch):
+    monkeypatch.setattr(runner, "HELD", 0.01)
+    monkeypatch.setattr(runner, "DRAIN", 0.01)
+    hear = ScriptOutput.hear
+
+    def slowly(self, block, stream):
+        time.sleep(0.1)  # the machine is busy
+        hear(self, block, stream)
+
+    monkeypatch.setattr(ScriptOutput, "hear", slowly)
+    await shell(context, "seq 20000; seq 20001 20003 >&2")
+    said = [line for level, line in context.lines if level == "INFO"]
+    assert said == [str(number) for number in range(1, 20_001)]
+    assert [line for level, line in context.lines if level == "ERROR"] == ["20001", "20002", "20003"]
+
+
+@pytest.mark.parametrize("writes", ["yes", "while :; do echo y; sleep 0.01; done", "sleep 300"])
+async def test_who_holds_the_output_and_cannot_be_ended_is_not_waited_for(context, monkeypatch, writes):
+    monkeypatch.setattr(runner, "DRAIN", 0.3)
+    monkeypatch.setattr(runner.descendants, "end_marked", lambda marks: False)  # as with another user's process
+    await shell(context, f"setsid sh -c 'echo $$ > pid.new; mv pid.new pid; {writes}' & until [ -e pid ]; do :; done")
+    os.killpg(int((context.working_dir / "pid").read_text()), signal.SIGKILL)
 
 
 async def ended(pid: int) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import RunContext, TaskFailed
@@ -16,6 +16,7 @@ from engine.tasks.threads import in_own_thread
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 BLOCK = 1 << 14
 DRAIN = 5.0  # seconds to wait for output that somebody holds open who could not be ended
+LEFT = 1 << 21  # bytes: more than lies in a pipe and in our buffers when a script ends
 HELD = 0.2  # seconds after which output that is still open is held by what the script left
 
 
@@ -69,13 +70,11 @@ commands:
         except asyncio.CancelledError:
             await _stopped(starting, mark)
             raise
-        readers = [
-            asyncio.create_task(_read(process, process.stdout, "stdout", job)),
-            asyncio.create_task(_read(process, process.stderr, "stderr", job)),
-        ]
+        ears = [_Ear(process, process.stdout, "stdout", job), _Ear(process, process.stderr, "stderr", job)]
+        readers = {asyncio.create_task(ear.listen()): ear for ear in ears}
         try:
             await _ended(process.pid)
-            await _left(process.pid, mark, readers)
+            await _left(process.pid, mark, list(readers))
         except asyncio.CancelledError:
             await asyncio.shield(in_own_thread(lambda: descendants.end(mark, process.pid)))
             raise
@@ -101,14 +100,32 @@ async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process], mark: s
     with contextlib.suppress(OSError, ValueError):
         process = await asyncio.shield(starting)
         await in_own_thread(lambda: descendants.end(mark, process.pid))
-        await _drained(process, [asyncio.create_task(process.communicate())])
+        await _drained(process, {asyncio.create_task(process.communicate()): None})
 
 
-async def _read(
-    process: asyncio.subprocess.Process, stream: asyncio.StreamReader | None, name: Stream, job: Job
-) -> None:
-    while stream is not None and (block := await stream.read(BLOCK)):
-        await pass_on(job.hear, block, name, waits=process.returncode is None)
+class _Ear:
+    """Hands on what comes from one of the outputs of a script."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, stream: asyncio.StreamReader | None, name: Stream, job: Job
+    ) -> None:
+        self.process = process
+        self.stream = stream
+        self.name = name
+        self.job = job
+        self.is_idle = False  # all that came is handed on
+        self.heard = 0  # bytes
+
+    async def listen(self) -> None:
+        """Until the output ends."""
+        while self.stream is not None:
+            self.is_idle = True
+            block = await self.stream.read(BLOCK)
+            self.is_idle = False
+            if not block:
+                return
+            self.heard += len(block)
+            await pass_on(self.job.hear, block, self.name, waits=self.process.returncode is None)
 
 
 async def _ended(pid: int) -> None:
@@ -134,8 +151,13 @@ def _await_end(pid: int) -> None:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-async def _drained(process: asyncio.subprocess.Process, readers: Sequence[asyncio.Task[Any]]) -> None:
+async def _drained(process: asyncio.subprocess.Process, readers: Mapping[asyncio.Task[Any], _Ear | None]) -> None:
+    """All that the script wrote is handed on, however long that takes; not what somebody writes who holds its output
+    open."""
+    most = {ear: ear.heard + LEFT for ear in readers.values() if ear is not None}
     _, late = await asyncio.wait(readers, timeout=DRAIN)
+    while any(ear is not None and not ear.is_idle and ear.heard < most[ear] for ear in map(readers.get, late)):
+        _, late = await asyncio.wait(readers, timeout=DRAIN)
     for reader in late:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
