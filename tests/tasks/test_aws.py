@@ -15,6 +15,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.kinesis_shards import Shards
 from tests.tasks.context import heard, in_hand, taken
 from tests.wire.aws import aws
@@ -702,3 +703,20 @@ async def test_a_token_for_a_cluster(context, at):
     assert token["tokenValue"] in context.masked
     with pytest.raises(TaskFailed, match="Give `region`"):
         await context.run(type=f"{PLUGIN}.auth.EksToken", **{**at, "region": None}, clusterName="shop")
+
+
+def test_every_task_of_aws_knows_the_properties_of_a_connection():
+    named = {"compatibilityMode": True, "forcePathStyle": True}
+    found = [cls for cls in catalogue().classes() if cls.type_names()[0].startswith(f"{PLUGIN}.")]
+    assert len(found) > 40
+    for cls in found:
+        assert named.keys() <= {field.alias for field in cls.model_fields.values()}, cls.type_names()[0]
+
+
+@pytest.mark.parametrize(("style", "expected"), [(True, "s3.eu-central-1.amazonaws.com/one"), (False, "one.s3")])
+async def test_a_bucket_stands_in_the_path_or_in_the_host(context, style, expected):
+    who = {"access_key_id": "AKIA", "secret_key_id": "s3cret", "region": "eu-central-1"}
+    client = await AwsConnected(**who, force_path_style=style).client(context, "s3")
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "one", "Key": "a.txt"})
+    client.close()
+    assert url.startswith(f"https://{expected}")

@@ -6,6 +6,8 @@ from datetime import timedelta
 from traceback import walk_tb
 from typing import Any, ClassVar, TypeVar
 
+from pydantic import Field
+
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
@@ -28,6 +30,8 @@ class Credentials(Part):
     sts_role_external_id: Property[OptionalText] = None
     sts_role_session_duration: Property[timedelta] = timedelta(minutes=15)
     sts_endpoint_override: Property[OptionalText] = None
+    compatibility_mode: Any = Field(default=None, description="Of no effect: every store that speaks S3 is served.")
+    force_path_style: Property[bool] = Field(default=False, description="Of S3: the bucket in the path, not the host.")
 
     def hide(self, context: RunContext) -> None:
         """Keep what is secret out of logs and cards."""
@@ -99,7 +103,8 @@ class AwsConnected(Credentials):
     def _config(self) -> Any:
         """How the client behaves."""
         config = extra("botocore.config", "aws").Config
-        return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10)
+        style = {"addressing_style": "path"} if self.force_path_style else None
+        return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10, s3=style)
 
     def _trusted(self) -> bool | str | None:
         """Whose certificates are good: a file's, anybody's, or those of the machine (None)."""

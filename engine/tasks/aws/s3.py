@@ -81,7 +81,6 @@ from: "{{ outputs.report.uri }}"
     object_lock_mode: Property[OptionalText] = None
     object_lock_legal_hold_status: Property[OptionalText] = None
     object_lock_retain_until_date: Property[OptionalText] = None
-    compatibility_mode: Any = None
 
     async def run(self, context: RunContext) -> Uploaded:
         files = self._files(context)
@@ -146,7 +145,6 @@ key: latest.csv
     type: Literal["io.kestra.plugin.aws.s3.Download"]
     key: Property[OptionalText] = None
     version_id: Property[OptionalText] = None
-    compatibility_mode: Any = None
 
     async def run(self, context: RunContext) -> Downloaded:
         several = self.prefix is not None or self.regexp is not None or self.delimiter is not None
@@ -198,7 +196,6 @@ moveTo:
 """,
     )
     type: Literal["io.kestra.plugin.aws.s3.Downloads"]
-    compatibility_mode: Any = None
 
     async def run(self, context: RunContext) -> Taken:
         return await s3_objects.taken(self, context, self.bucket)
