@@ -65,6 +65,9 @@ class HttpSqlFields(FetchFields, HttpConnected):
 
     backslashes: ClassVar[bool] = False  # whether `\\'` stands for a quote in a text
     sql: Property[Text]
+    after_sql: Property[OptionalText] = Field(
+        default=None, alias="afterSQL", description="Run next; together with `sql` where the database has that."
+    )
     parameters: Property[JsonMap | None] = None
     fetch_size: Property[OptionalInteger] = None
 
@@ -79,7 +82,12 @@ class HttpSqlFields(FetchFields, HttpConnected):
             raise TaskFailed(
                 f"`sql` holds {len(found)} statements; this task runs one.", fix="Use the task `Queries` for several."
             )
-        return await fetched(context, await self.rows(context, self.written(found[0])), self.fetching)
+        rows, *_ = await self.each(context, [self.written(one) for one in [*found, *statements(self.after_sql or "")]])
+        return await fetched(context, rows, self.fetching)
+
+    async def each(self, context: RunContext, found: list[str]) -> list[list[Row]]:
+        """The rows of each statement, one after the other; TaskFailed when the database refuses one."""
+        return [await self.rows(context, one) for one in found]
 
     def written(self, statement: str) -> str:
         """A statement with its `:name` parameters as literals."""
@@ -107,7 +115,7 @@ class HttpQueriesTask(HttpSqlFields, RunnableTask):
 
     async def run(self, context: RunContext) -> AllFetched:
         found = []
-        for statement in statements(self.sql):
+        for statement in [*statements(self.sql), *statements(self.after_sql or "")]:
             rows = await self.rows(context, self.written(statement))
             if rows or statement.lstrip()[:6].upper() in ("SELECT", "WITH", "SHOW"):
                 found.append(await fetched(context, rows, self.fetching))

@@ -85,6 +85,29 @@ async def test_several_statements_hold_all_or_none(context, account, said, then,
     assert known.logins[0][1]["SESSION_PARAMETERS"]["QUERY_TAG"] == "q"
 
 
+@pytest.mark.parametrize(("then", "left"), [("nope", 4), ("people", 0)])
+async def test_what_follows_a_statement_is_kept_with_it_or_not_at_all(context, account, then, left):
+    known, at = account
+    query = {"type": f"{SNOWFLAKE}.Query", **at, "sql": "DELETE FROM people", "afterSQL": f"DELETE FROM {then}"}
+    if then == "nope":
+        with pytest.raises(TaskFailed, match="no such table"):
+            await context.run(**query)
+    else:
+        await context.run(**query)
+    [session] = known.sessions.values()
+    assert not session.in_transaction
+    assert session.execute("SELECT count(*) FROM people").fetchone() == (left,)
+
+
+async def test_rows_that_are_marked_by_what_follows(context, account):
+    sql = {"sql": "SELECT id FROM people WHERE id < 3", "afterSQL": "DELETE FROM people WHERE id < 3"}
+    found = await context.run(type=f"{SNOWFLAKE}.Query", **account[1], **sql, fetchType="FETCH")
+    assert found.rows == [{"ID": 1}, {"ID": 2}]
+    queries = {"sql": "SELECT 1 AS n", "afterSQL": "SELECT count(*) AS n FROM people"}
+    found = await context.run(type=f"{SNOWFLAKE}.Queries", **account[1], **queries, fetchType="FETCH_ONE")
+    assert [one.row for one in found.outputs] == [{"N": 1}, {"N": 4}]  # the account begins anew with each session
+
+
 async def test_a_trigger_looks_for_rows(context, account):
     declared = {"id": "t", "type": f"{SNOWFLAKE}.Trigger", **account[1], "fetchType": "FETCH"}
 

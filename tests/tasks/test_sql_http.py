@@ -134,6 +134,18 @@ async def test_rows_are_fetched(context, service):
         await context.run(**ask, sql="SELECT 1; SELECT 2")
 
 
+async def test_a_statement_may_follow(context, service):
+    ask = {"type": f"{JDBC}.{service.name}.Query", "url": service.jdbc, **WHO, "fetchType": "FETCH"}
+    ask |= {"sql": "SELECT id, name FROM people", "afterSQL": "DELETE FROM people WHERE id < :least"}
+    assert (await context.run(**ask, parameters={"least": 9})).rows == ROWS
+    asked = [
+        part for one in service.requests for part in (b"FROM people WHERE id < 9", b"FROM people") if part in one.body
+    ]
+    assert asked == [b"FROM people", b"FROM people WHERE id < 9", b"FROM people"]
+    with pytest.raises(TaskFailed, match=service.syntax):
+        await context.run(**{**ask, "afterSQL": "nonsense"})
+
+
 async def test_a_trigger_looks_for_rows(context, service):
     for table, expected in (("people", 2), ("nobody", None)):
         declared = {"id": "t", "type": f"{JDBC}.{service.name}.Trigger", "url": service.jdbc, **WHO}
@@ -150,7 +162,11 @@ async def test_several_statements(context, name):
         where = {"url": url.format(at=running.url.removeprefix("http://")), **WHO, "fetchType": "FETCH"}
         sql = "INSERT INTO people VALUES (3, ';'); SELECT id, name FROM people; SELECT id FROM nobody"
         found = await context.run(type=f"{JDBC}.{name}.Queries", **where, sql=sql)
+        after = await context.run(
+            type=f"{JDBC}.{name}.Queries", **where, sql=sql, afterSQL="SELECT id, name FROM people"
+        )
     assert [one.rows for one in found.outputs] == [ROWS, []]
+    assert [one.rows for one in after.outputs] == [ROWS, [], ROWS]
 
 
 async def test_how_each_is_asked(context):

@@ -83,6 +83,14 @@ class SnowflakeConnected(SnowflakeAccount, HttpSqlFields):
         async with self.session(context) as session:
             return await session.rows(statement) or []
 
+    async def each(self, context: RunContext, found: list[str]) -> list[list[Row]]:
+        """The rows of each statement; of several all are kept, or none."""
+        async with self.session(context, autocommit=len(found) < 2) as session:
+            rows = [await session.rows(one) or [] for one in found]
+            if len(found) > 1:
+                await session.rows("COMMIT")
+        return rows
+
 
 class Query(SnowflakeConnected, HttpQueryTask):
     """Run one statement in Snowflake."""
@@ -127,7 +135,8 @@ fetchType: FETCH_ONE
     async def run(self, context: RunContext) -> AllFetched:
         found = []
         async with self.session(context, autocommit=not self.transaction) as session:
-            for statement in statements(self.sql, backslashes=True):
+            after = statements(self.after_sql or "", backslashes=True)
+            for statement in [*statements(self.sql, backslashes=True), *after]:
                 rows = await session.rows(self.written(statement))
                 if rows is not None:
                     found.append(await fetched(context, rows, self.fetching))
