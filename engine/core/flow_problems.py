@@ -13,12 +13,13 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from engine.core import durations, flow_slips, foreign_names, list_items
+from engine.core import durations, flow_slips, foreign_names, list_items, untyped_parts
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
 from engine.core.flow_slips import LIKE, MEANT, SPELT
 from engine.core.inputs import INPUT_TYPES, Input
 from engine.core.list_items import Items
+from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import Instead, has_template
 from engine.core.registry import Registry
 from engine.core.sentences import expectation, sentence
@@ -146,6 +147,8 @@ def part_at(path: Path, document: Any, registry: Registry, root: type[BaseModel]
 
 def _items(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Items:
     """What the items of the list are that belongs at a path."""
+    if path[-1:] and path[-1] in BLOCKS:
+        return Items(frozenset(("type", "values", "forced", "ref")), ("type", "values"))
     owner = part_at(path[:-1], document, registry, root)
     fields = owner.model_fields.items() if owner is not None and path else ()
     annotation = next((field.annotation for name, field in fields if path[-1] in (field.alias, name)), None)
@@ -197,6 +200,7 @@ def _finding(
     if first["type"] == "missing":
         name = str(path[-1])[1:]
         advice = "Below it, indented, stand the tasks that it runs." if len(path) > 1 and name in LISTS else ""
+        advice = advice or foreign_names.LACKING.get(name, "")
         return Finding(path[:-1], f"`{name}` is missing.", "missing", suggestion=advice, missing=name)
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
@@ -223,8 +227,10 @@ def _finding(
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
     if first["type"].startswith(("list", "tuple")):
         advice = list_items.of_value(first["input"], _items(path, document, registry, root))
+    elif first["type"] in ("type_missing", "not_typed"):
+        advice = untyped_parts.advice(first["input"], path, registry)
     else:
-        advice = flow_slips.untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
+        advice = _advice(first, path)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
@@ -244,6 +250,8 @@ def _advice(error: ErrorDetails, path: Path) -> str:
         if isinstance(given, list):
             is_cases = path[-1:] == ("cases",)
             return foreign_names.OF_CASES if is_cases else "Write `name: value` in each line, without `- `."
+        if path and isinstance(path[-1], int):
+            return untyped_parts.of_item(given, path)
         form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
         return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
     if kind == "string_type" and isinstance(given, list) and len(given) == 1:
@@ -300,12 +308,13 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     if near is None:
         others = [low for low, name in lowered.items() if name not in written]
         close = get_close_matches(key.lower(), others, n=2, cutoff=LIKE)
-        close = [one for one in close if one != "description" or key[0] in "dD"]  # else `script` would be meant for it
+        # Else `script` would be meant for `description`, and `outfile` for `logToFile`.
+        close = [one for one in close if one not in ("description", "logtofile") or key[0].lower() == one[0]]
         if not get_close_matches(key.lower(), close, cutoff=SPELT) and (other := _neighbour(written, cls, registry)):
             advice = f"It is a property of `{other}`."
             return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
         near = lowered[close[0]] if close else None
-    advice = f"Did you mean `{near}`?" if near else ""
+    advice = foreign_names.HOW.get((key.lower(), near or "")) or (f"Did you mean `{near}`?" if near else "")
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
 
 

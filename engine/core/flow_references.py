@@ -201,6 +201,7 @@ class References:
             is_key = read.path[1:2] == ("value",) and read.path[2:] and not has_method(read.path[2])
             return self._in_value(path, read) if is_key else None
         advice = "Inside of a ForEach write `taskrun.value`." if not kinds.isdisjoint(BY_VALUE) else ""
+        advice = "The file of a batch is `taskrun.items`." if self.scope.kind(holders[-1]) == "ForEachItem" else advice
         return of_read(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
 
     def _is_late(self, path: Path) -> bool:

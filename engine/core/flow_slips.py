@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from functools import reduce
 from typing import Any
 
+from engine.core import foreign_names
 from engine.core.finding import Finding
-from engine.core.inputs import INPUT_TYPES
 from engine.core.yaml_text import Path
 
 ID = re.compile(r"[a-zA-Z0-9][.\w-]*")
@@ -108,7 +108,8 @@ def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding
     kept: list[Finding] = []
     meant: set[tuple[Path, str]] = set()
     for one in found:
-        owner = _owner(one, document, has) if _is_unknown(one) and not _is_misspelt(one) else None
+        is_placed = _is_unknown(one) and not _is_misspelt(one) and one.suggestion != foreign_names.A_LABEL
+        owner = _owner(one, document, has) if is_placed else None
         if owner is None:
             kept.append(one)
             continue
@@ -170,19 +171,3 @@ def _below(path: Path, outer: Path) -> bool:
 def at(document: Any, path: Path) -> Any:
     """The value at a path that is there."""
     return reduce(lambda value, step: value[step], path, document)
-
-
-def untyped(given: Any) -> str:
-    """What to write for an item that has no `type`: by another name it may have one, and `- who: STRING` means one."""
-    if not isinstance(given, Mapping):
-        return ""
-    near = next((key for key in given if key.lower() == "type"), None) or next(
-        iter(get_close_matches("type", given, n=1, cutoff=0.7)), None
-    )
-    if near:
-        return f"Did you mean `type` by `{near}`?"
-    name, value = next(iter(given.items()), ("", None))
-    if len(given) == 1 and isinstance(value, Mapping) and "type" in value:
-        return f"Write `- id: {name}`, and what stands below it in the column of that `id`."
-    is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
-    return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""

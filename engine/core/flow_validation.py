@@ -230,6 +230,8 @@ def _defaults(flow: Flow) -> Iterator[Finding]:
             advice = f"Put {', '.join(beside)} below `values`." if beside and "values" not in names else ""
             if beside and "type" not in names and "." in (kind := beside[0].strip("`")):
                 advice = f"Write `- type: {kind}`, and below it `values`."
+            elif isinstance(entry, str) and "." in entry:
+                advice = f"Write `- type: {entry}`, and below it `values`."
             elif "`value`" in beside and "values" not in names:
                 advice = "Write `values`."
             elif isinstance(names, Mapping) and isinstance(names.get("values"), list):

@@ -7,7 +7,9 @@ from pydantic import BaseModel
 
 from engine.core.flow import Flow
 from engine.core.inputs import Input
+from engine.core.request_triggers import RequestTrigger
 from engine.core.task import Task
+from engine.core.triggers import Trigger
 
 PROPERTIES = {  # what other tools and people call a property → ours, the likeliest first, or `outer.inner` of its own
     "delimiter": "fieldSeparator",
@@ -51,6 +53,8 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "continueonerror": "allowFailure",
     "ignoreerrors": "allowFailure",
     "requirements": "dependencies beforeCommands",
+    "dependencies": "beforeCommands",
+    "packages": "dependencies beforeCommands",
     "interval": "checkFrequency.interval",
     "frequency": "checkFrequency.interval",
     "maxiterations": "checkFrequency.maxIterations",
@@ -69,9 +73,38 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "uri": "url",
     "text": "messageText message",
     "query": "sql",
+    "outfile": "outputFiles saveAs",
+    "outputfile": "outputFiles saveAs",
+    "filename": "saveAs",
+    "infile": "inputFiles from",
+    "until": "condition",
+    "maxattempts": "checkFrequency.maxIterations",
+    "data": "value",
+    "expire": "ttl",
+    "expires": "ttl",
+    "expiration": "ttl",
+    "expiry": "ttl",
+    "database": "url",
+    "db": "url",
+    "port": "url",
+    "file": "from",
+    "source": "from",
+    "src": "from",
+    "path": "from uri",
+    "apikey": "provider.apiKey",
+    "prompt": "messages",
+    "params": "inputs parameters",
+    "parameters": "inputs",
+    "args": "inputs",
+    "arguments": "inputs",
     "cmd": "commands",
     "command": "commands",
     "message": "messageText format",
+}
+HOW = {  # how to write a property by its own name, where the value is written otherwise, too
+    ("dependencies", "beforeCommands"): "Install them in `beforeCommands`, such as `npm install NAME`.",
+    ("prompt", "messages"): "Write it as an item of `messages`, behind `- `.",
+    **dict.fromkeys((("database", "url"), ("db", "url"), ("port", "url")), "It is a part of the `url`."),
 }
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
 OF_CASES = "Write each value as a name, `value:`, and below it, indented, its tasks."
@@ -83,8 +116,23 @@ FOLDER = (
     "Each task has a folder of its own: begin the command with `cd FOLDER && `, and let tasks that share files stand "
     "in an `io.kestra.plugin.core.flow.WorkingDirectory`."
 )
+A_LABEL = "A label can say it: write it below `labels`, indented."
+OFF = "`disabled: true` switches it off; without it, it is on."
+ADDRESS = "Its address is `/api/v1/executions/webhook/NAMESPACE/FLOW/KEY`, of which the `key` alone is chosen."
+LACKING = {  # how to write what a part lacks, where its name says too little
+    "itemType": "Write the type of its items, such as `itemType: STRING`.",
+    "cron": 'Write when it starts, such as `cron: "0 9 * * *"`.',
+}
 ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of a part → what does the same here
     Flow: {
+        **dict.fromkeys(("version", "author", "owner", "team", "maintainer", "contact"), A_LABEL),
+        **dict.fromkeys(("title", "displayName"), "A flow goes by its `id`; more stands in its `description`."),
+        **dict.fromkeys(("kind", "apiVersion", "metadata", "spec"), "No flow has it: leave it out."),
+        **dict.fromkeys(("retries", "max_retries", "maxRetries"), RETRY),
+        **dict.fromkeys(("onError", "onFailure", "on_failure", "on_error", "catch"), AFTER),
+        **dict.fromkeys(("timezone", "timeZone", "tz"), "It stands in each trigger of the type Schedule."),
+        **dict.fromkeys(("timeout", "maxDuration"), "An `sla` of the type `MAX_DURATION` limits a whole run."),
+        **dict.fromkeys(("enabled", "active"), OFF),
         "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
         "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many "
         "run at once.",
@@ -94,9 +142,15 @@ ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of
     Task: {
         **dict.fromkeys(("dependsOn", "needs", "depends_on", "depends", "after", "upstream"), GRAPH),
         **dict.fromkeys(("loop", "with_items"), LOOP),
+        **dict.fromkeys(("enabled", "active"), OFF),
         **dict.fromkeys(("workingDirectory", "workingDir", "working_directory", "workdir", "cwd"), FOLDER),
         **dict.fromkeys(("retries", "max_retries", "maxRetries", "retryDelay", "retry_delay", "retryCount"), RETRY),
         **dict.fromkeys(("trigger_rule", "triggerRule", "onError", "onFailure", "on_failure", "catch"), AFTER),
+    },
+    Trigger: dict.fromkeys(("enabled", "active"), OFF),
+    RequestTrigger: {
+        **dict.fromkeys(("path", "url", "uri"), ADDRESS),
+        **dict.fromkeys(("method", "methods"), "It is called by GET, POST or PUT."),
     },
     Input: {"optional": "Write `required: false`.", "nullable": "Write `required: false`."},
 }
@@ -105,6 +159,8 @@ INSIDE = {  # what is written below properties that people give a single value
     "checkFrequency": "`interval: {}`",
     "timeout": "`readIdleTimeout: {}`",
     "dependsOn": "`inputs: [{}]`",
+    "memory": "`memory: {}`",
+    "cpu": "`cpus: {}`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
 CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the names for it, of which one may be there

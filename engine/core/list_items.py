@@ -32,7 +32,7 @@ def of_mapping(given: Mapping[str, Any], path: Path, items: Items) -> str:
         return "Begin each value with `- `."
     if given.keys() == {"tasks"} and isinstance(value, list):
         return f"The tasks stand below `{path[-1]}` itself: leave `tasks` out."
-    if not items.known and "pluginDefaults" not in path[-1:]:
+    if not items.known:
         return "Write each item as a text behind `- `, without a name." if items.are_texts else EACH
     are_kinds = all(isinstance(one, str) and one in INPUT_TYPES for one in given.values())
     are_parts = all(isinstance(one, Mapping) for one in given.values())
@@ -40,10 +40,10 @@ def of_mapping(given: Mapping[str, Any], path: Path, items: Items) -> str:
         return f"Begin the item with `- `.{_lacking(given, items)}"
     if not name or (name in ("id", "type", "task", "key", "name") and not isinstance(value, Mapping)):
         return EACH
-    if items.known and "id" not in items.known:
+    if "id" not in items.known and not ("." in name and "type" in items.known):
         return EACH
     what = "type" if "." in name else "id"
-    more = f" and below it `type: {value}`" if isinstance(value, str) and value in INPUT_TYPES else ""
+    more = "" if are_parts or "type" not in items.known else _below(value, items)
     return f"Begin each item with `- `, and give it its {what}: `- {what}: {name}`{more}."
 
 
@@ -57,6 +57,18 @@ def of_value(given: Any, items: Items) -> str:
     if items.known and not items.are_texts:
         return f"Write each item as a mapping behind `- `{f', with {_named(items.needed)}' if items.needed else ''}."
     return f"Write `[{given}]`, or each item in a line that begins with `- `."
+
+
+def _below(value: Any, items: Items) -> str:
+    """What stands below the id of an input or an output that was written as `name: value`."""
+    if isinstance(value, str) and value in INPUT_TYPES:
+        return f" and below it `type: {value}`"
+    held = next((one for one in ("defaults", "value") if one in items.known), "")
+    if not held or isinstance(value, dict | list) or value is None or "\n" in str(value):
+        return ""
+    kind = "BOOL" if isinstance(value, bool) else "INT" if isinstance(value, int) else "STRING"
+    shown = f'"{value}"' if "{{" in str(value) else str(value).lower() if kind == "BOOL" else value
+    return f" and below it `type: {kind}` and `{held}: {shown}`"
 
 
 def _lacking(given: Mapping[str, Any], items: Items) -> str:

@@ -11,6 +11,7 @@ from engine.core.template_reads import Read, of_read
 from engine.core.yaml_text import Path, walk
 
 WRAPPERS = ("outputs", "output", "result", "value", "data")  # `outputs.call.outputs.body`
+PRINTED = frozenset({"stdout", "stderr", "output", "result", "logs", "log", "stdoutlines"})  # of a script
 WITHOUT = frozenset({*BY_VALUE, "Sequential", "Parallel", "Dag", "AllowFailure"})  # they hand on nothing of their own
 
 
@@ -52,8 +53,15 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     inner = list(fields) if wanted in WRAPPERS and len(fields) == 1 else []
     inner = inner or [one for one in read.path[3:4] if wanted in WRAPPERS and one in fields]
     near = inner or held or task_outputs.meant(wanted, fields, task)
-    advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
+    advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else _instead(name, wanted, fields)
     return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+
+def _instead(name: str, wanted: str, fields: frozenset[str]) -> str:
+    """What to read where nothing is like what was wanted: of a script what it prints for that."""
+    if wanted.lower() in PRINTED and fields >= {"exitCode", "vars"}:
+        return f'Print `::{{"outputs": {{"name": "value"}}}}::`, and write `outputs.{name}.vars.name`.'
+    return f"It has {', '.join(sorted(fields))}."
 
 
 def taken(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:

@@ -72,8 +72,10 @@ def keys(expression: str) -> tuple[str | None, ...]:
 
 
 def _own(template: Template) -> set[str]:
-    own = {"loop", ""}
+    own = {""}
     for node in template.every_node:
+        if isinstance(node, nodes.For):
+            own.add("loop")
         if isinstance(node, (nodes.Set, nodes.For)):
             own.add(node.name)
         elif isinstance(node, nodes.Macro):

@@ -11,7 +11,7 @@ ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution"
 # Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
 GIVEN = (
     ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
-)
+) - {"loop"}  # which a `{% for %}` gives
 MEANT = ROOTS | {"task", "tasks", "envs", "globals", "parent", "parents", "item", "error", "workingDir", "outputDir"}
 LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen …
 SURELY = 0.82  # … and where there may be names that nobody here knows
@@ -56,6 +56,7 @@ OF_TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {  # names that other t
     "matrix": lambda rest: "Run the task in a ForEach, and write `taskrun.value`.",
     "each": lambda rest: "The value of a ForEach is `taskrun.value`.",
     "foreach": lambda rest: "The value of a ForEach is `taskrun.value`.",
+    "loop": lambda rest: "In a ForEach the value is `taskrun.value`, and its number `taskrun.iteration`.",
     "resume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
     "onResume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
     "webhook": lambda rest: "What started the run is in `trigger`, for a Webhook in `trigger.body`.",

@@ -152,7 +152,7 @@ def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
         ),
         ("concurrency: {limit: 0}", 3, 15, "concurrency.limit", "should be more than 0"),
         ("labels: {system.foo: bar}", 3, 10, "labels.system.foo", "offending label: system.foo=bar"),
-        ("labels: [{key: a}, 5]", 3, 1, "labels", "a label in a list has a `key` and a `value`"),
+        ("labels: [{key: a}, 5]", 3, 20, "labels[1]", "a label in a list has a `key` and a `value`"),
         (
             "inputs:\n  - {id: a, type: INT, defaults: x}",
             4,
