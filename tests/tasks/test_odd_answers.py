@@ -206,3 +206,73 @@ async def test_an_odd_answer_of_aws_ends_in_a_sentence(context, name, given, mis
         why = f"answered without `{missed}`" if told == {} else "answered with something"
         with pytest.raises(TaskFailed, match=why):
             await context.run(type=f"{PLUGIN}.aws.{name}", **who, **given)
+
+
+def _stacks(told):
+    return f"<DescribeStacksResponse><DescribeStacksResult>{told}</DescribeStacksResult></DescribeStacksResponse>"
+
+
+STREAM = {"streamName": "s", "iteratorType": "TRIM_HORIZON", "maxDuration": "PT1S"}
+STACK = {"stackName": "s", "templateBody": "{}"}
+MADE = "<StackStatus>CREATE_COMPLETE</StackStatus>"
+SHARDS = {"ListShards": {"Shards": [{"ShardId": "a"}]}, "GetShardIterator": {"ShardIterator": "i"}}
+RECORD_OF_KINESIS = {"ApproximateArrivalTimestamp": 1, "PartitionKey": "p", "SequenceNumber": "1"}
+UNREADABLE = "answered with an item that can't be read"
+NO_ANSWER = "answered with something"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told", "why"),
+    [
+        ("cloudformation.Create", STACK, _stacks(""), "without `Stacks`"),
+        ("cloudformation.Create", STACK, _stacks(f"<Stacks><member>{MADE}</member></Stacks>"), NO_ANSWER),
+        ("cloudwatch.Query", {"metricName": "m", "namespace": "n"}, {}, "without `Datapoints`"),
+        ("cloudwatch.Query", {"metricName": "m", "namespace": "n"}, {"Datapoints": [{}]}, "without `Timestamp`"),
+        ("eventbridge.PutEvents", {"entries": [{"source": "a"}]}, {}, "without `Entries`"),
+        ("kinesis.PutRecords", {"streamName": "s", "records": [{"partitionKey": "a"}]}, {}, "without `Records`"),
+        ("kinesis.Consume", STREAM, {}, "without `Shards`"),
+        ("kinesis.Consume", STREAM, {"Shards": [{}]}, "without `ShardId`"),
+        ("kinesis.Consume", STREAM, {**SHARDS, "GetShardIterator": {}}, "without `ShardIterator`"),
+        ("kinesis.Consume", STREAM, {**SHARDS, "GetRecords": {}}, "without `Records`"),
+        ("kinesis.Consume", STREAM, {**SHARDS, "GetRecords": {"Records": [{}]}}, "without `Approximate"),
+        ("kinesis.Consume", STREAM, {**SHARDS, "GetRecords": {"Records": [RECORD_OF_KINESIS]}}, "without `Data`"),
+        ("sqs.Consume", {"maxRecords": 1}, {"Messages": [{}]}, "without `MessageId`"),
+        ("sqs.Consume", {"maxRecords": 1}, {"Messages": [{"MessageId": "a"}]}, "without `Body`"),
+        ("sqs.Consume", {"maxRecords": 1}, {"Messages": [{"MessageId": "a", "Body": "b"}]}, "without `ReceiptHandle`"),
+        ("sns.Publish", {"topicArn": "t", "from": {"data": "a"}}, {}, NO_ANSWER),
+        ("dynamodb.Scan", {"tableName": "t"}, {}, "without `Items`"),
+        ("dynamodb.Scan", {"tableName": "t"}, {"Items": [{"a": {"Q": "x"}}]}, UNREADABLE),
+        ("dynamodb.GetItem", {"tableName": "t", "key": {"a": 1}}, {"Item": {"a": {}}}, UNREADABLE),
+        ("s3.List", {"bucket": "b"}, "<ListBucketResult><Contents/></ListBucketResult>", "without `Key`"),
+        ("s3.Upload", {"bucket": "b", "key": "k", "from": "kestra:///1/a"}, "no XML", "refused PutObject: 500"),
+    ],
+)
+async def test_an_answer_of_aws_that_lacks_something_ends_in_a_sentence(context, name, given, told, why):
+    def service(request):
+        method = str(request.headers["x-amz-target"]).partition(".")[2]
+        return Answered(told.get(method, told) if isinstance(told, dict) else told)
+
+    await context.files.put(b"text", "a")
+    with serving(service) as wire:
+        who = {"endpointOverride": wire.url, "accessKeyId": "AKIA", "secretKeyId": "s", "region": "eu-central-1"}
+        more = {"queueUrl": f"{wire.url}/queue"} if name.startswith("sqs") else {}
+        with pytest.raises(TaskFailed, match=why):
+            await context.run(type=f"{PLUGIN}.aws.{name}", **who, **given, **more)
+
+
+async def test_an_upload_that_s3_refuses_ends_in_its_sentence(context):
+    denied = "<Error><Code>AccessDenied</Code><Message>Not you.</Message></Error>"
+    await context.files.put(b"text", "a")
+    with serving(lambda request: Answered(denied, 403)) as wire:
+        who = {"endpointOverride": wire.url, "accessKeyId": "AKIA", "secretKeyId": "s", "region": "eu-central-1"}
+        place = {"bucket": "b", "key": "k", "from": "kestra:///1/a"}
+        with pytest.raises(TaskFailed, match="AWS s3 refused PutObject: AccessDenied: Not you") as problem:
+            await context.run(type=f"{PLUGIN}.aws.s3.Upload", **who, **place)
+        assert problem.value.fix == "Check what the credentials may do."
+
+
+async def test_an_object_without_an_etag_is_copied(context):
+    with serving(lambda request: Answered("<CopyObjectResult/>")) as wire:
+        who = {"endpointOverride": wire.url, "accessKeyId": "AKIA", "secretKeyId": "s", "region": "eu-central-1"}
+        places = {"from": {"bucket": "b", "key": "k"}, "to": {"bucket": "c"}}
+        assert (await context.run(type=f"{PLUGIN}.aws.s3.Copy", **who, **places)).eTag is None

@@ -108,10 +108,12 @@ fetchType: FETCH
 def row_of(columns: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str, Any]:
     """A row by the names of its columns; Athena writes every value as text."""
     texts = (cell.get("VarCharValue") for cell in cells)
-    return {column["Name"]: _value(column["Type"], text) for column, text in zip(columns, texts, strict=True)}
+    names = [rest_service.held(column, SERVICE, "Name") for column in columns]
+    kinds = (column.get("Type") for column in columns)
+    return {name: _value(kind, text) for name, kind, text in zip(names, kinds, texts, strict=True)}
 
 
-def _value(kind: str, text: str | None) -> Any:
+def _value(kind: str | None, text: str | None) -> Any:
     if text is None:
         return None
     if kind in WHOLE:

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
 
+SERVICE = "AWS cloudformation"
 EVERY = 5.0  # seconds between two looks at a stack under way
 
 
@@ -30,11 +32,13 @@ class StackTask(AwsConnected, RunnableTask):
 
         def work() -> dict[str, Any] | None:
             try:
-                return dict(client.describe_stacks(StackName=name or self.stack_name)["Stacks"][0])
+                answer = client.describe_stacks(StackName=name or self.stack_name)
+                found = rest_service.held(answer, SERVICE, "Stacks")
             except errors.ClientError as error:
                 if "does not exist" in str(error):
                     return None
                 raise
+            return dict(found[0]) if found else None
 
         return await asked("cloudformation", work)
 
@@ -42,7 +46,7 @@ class StackTask(AwsConnected, RunnableTask):
         """The stack once nothing is under way; None when it is gone."""
         while True:
             found = await self.about(client, name)
-            if found is None or not str(found["StackStatus"]).endswith("_IN_PROGRESS"):
+            if found is None or not _status(found).endswith("_IN_PROGRESS"):
                 return found
             await asyncio.sleep(EVERY)
 
@@ -87,12 +91,14 @@ templateBody: |
             found = await (self.settled(client, self.stack_name) if self.wait_for_completion else self.about(client))
         finally:
             client.close()
-        status = str(found["StackStatus"]) if found else "gone"
+        status = _status(found) if found else "gone"
         if found is None or "ROLLBACK" in status or status.endswith("_FAILED"):
             why = (found or {}).get("StackStatusReason", "")
             raise TaskFailed(f"The stack {self.stack_name} ended as {status}. {why}".strip())
-        outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs") or []}
-        return Stack(stackId=found["StackId"], stackOutputs=outputs)
+        outputs = {
+            rest_service.held(one, SERVICE, "OutputKey"): one.get("OutputValue") for one in found.get("Outputs") or []
+        }
+        return Stack(stackId=rest_service.held(found, SERVICE, "StackId"), stackOutputs=outputs)
 
 
 class Delete(StackTask):
@@ -114,13 +120,17 @@ stackName: reports
             there = await self.about(client)
             await asked("cloudformation", lambda: client.delete_stack(StackName=self.stack_name))
             if self.wait_for_completion and there:  # by its id, which a stack that is gone keeps
-                found = await self.settled(client, there["StackId"])
-                status = str(found["StackStatus"]) if found else "DELETE_COMPLETE"
+                found = await self.settled(client, rest_service.held(there, SERVICE, "StackId"))
+                status = _status(found) if found else "DELETE_COMPLETE"
                 if found and status != "DELETE_COMPLETE":
                     why = found.get("StackStatusReason", "")
                     raise TaskFailed(f"The stack {self.stack_name} ended as {status}. {why}".strip())
         finally:
             client.close()
+
+
+def _status(stack: dict[str, Any]) -> str:
+    return str(rest_service.held(stack, SERVICE, "StackStatus"))
 
 
 def _updated(client: Any, given: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
 from engine.tasks.trigger_fields import fields_of
 
+SERVICE = "AWS cloudwatch"
 MOST_AT_ONCE = 1000  # CloudWatch takes no more
 
 
@@ -105,10 +107,9 @@ class QueryFields(AwsConnected):
             "Dimensions": [{"Name": one.name, "Value": one.value} for one in self.dimensions or []],
         }
         asked |= {"Namespace": self.namespace} if self.namespace else {}
-        found = await self.aws(
-            context, "cloudwatch", lambda client: client.get_metric_statistics(**asked)["Datapoints"]
-        )
-        series = sorted(found, key=lambda point: point["Timestamp"])
+        answer = await self.aws(context, "cloudwatch", lambda client: client.get_metric_statistics(**asked))
+        found = rest_service.held(answer, SERVICE, "Datapoints")
+        series = sorted(found, key=lambda point: rest_service.held(point, SERVICE, "Timestamp"))
         for point in series:
             point["Timestamp"] = point["Timestamp"].astimezone(UTC).isoformat().replace("+00:00", "Z")
         return Queried(count=len(series), series=series)

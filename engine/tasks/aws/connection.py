@@ -137,16 +137,11 @@ async def asked(service: str, work: Callable[[], R], owner: str = "AWS") -> R:
 @contextmanager
 def explained(service: str, owner: str = "AWS") -> Any:
     """TaskFailed for everything a client raises, with what the service said."""
-    errors = extra("botocore.exceptions", "aws")
+    errors, parsers = extra("botocore.exceptions", "aws"), extra("botocore.parsers", "aws")
     try:
         yield
     except errors.ClientError as error:
-        said = error.response.get("Error", {})
-        code = str(said.get("Code", ""))
-        raise TaskFailed(
-            f"{owner} {service} refused {error.operation_name}: {code}: {said.get('Message', '')}",
-            fix=HINTS.get(code, ""),
-        ) from error
+        raise _refusal(error, service, owner) from error
     except errors.NoCredentialsError as error:
         raise TaskFailed(
             f"{owner} wants to know who asks.",
@@ -160,13 +155,26 @@ def explained(service: str, owner: str = "AWS") -> Any:
         raise TaskFailed(
             f"{owner} {service} could not be reached: {error}.", fix="Check `region` and the network."
         ) from error
-    except (AttributeError, LookupError, TypeError) as error:
+    except extra("boto3.exceptions", "aws").Boto3Error as error:  # what moves files tells refusals as its own
+        if isinstance(refused := error.__context__, errors.ClientError):
+            raise _refusal(refused, service, owner) from error
+        raise TaskFailed(f"{owner} {service} broke off: {error}.", fix="Check the network.") from error
+    except (parsers.ResponseParserError, AttributeError, LookupError, TypeError) as error:
         if not _is_of_botocore(error):
             raise
         raise TaskFailed(
             f"{owner} {service} answered with something that is no answer of its own.",
             fix="Check the endpoint: another service may hear there.",
         ) from error
+
+
+def _refusal(error: Any, service: str, owner: str) -> TaskFailed:
+    """What a service says when it refuses."""
+    said = error.response.get("Error", {})
+    code = str(said.get("Code", ""))
+    return TaskFailed(
+        f"{owner} {service} refused {error.operation_name}: {code}: {said.get('Message', '')}", fix=HINTS.get(code, "")
+    )
 
 
 def _is_of_botocore(error: Exception) -> bool:

@@ -6,12 +6,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.extras import extra
 from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalInteger, Text
 from engine.tasks.sql_rows import json_value
+
+SERVICE = "AWS dynamodb"
 
 
 class TableTask(AwsConnected, RunnableTask):
@@ -136,7 +139,7 @@ class FindTask(TableTask):
     def _pages(self, client: Any) -> Iterator[dict[str, Any]]:
         left = 1 if self.fetch_type == "FETCH_ONE" else self.limit
         for page in client.get_paginator(self.operation).paginate(TableName=self.table_name, **self.asked()):
-            for item in page["Items"]:
+            for item in rest_service.held(page, SERVICE, "Items"):
                 if left is not None and left <= 0:
                     return
                 left = None if left is None else left - 1
@@ -188,8 +191,15 @@ def _written(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as flows see it; TaskFailed when a value is in no form of the service's."""
     deserializer = extra("boto3.dynamodb.types", "aws").TypeDeserializer()
-    return {name: json_value(deserializer.deserialize(value)) for name, value in item.items()}
+    try:
+        return {name: json_value(deserializer.deserialize(value)) for name, value in item.items()}
+    except (AttributeError, TypeError) as error:
+        raise TaskFailed(
+            f"{SERVICE} answered with an item that can't be read: {str(error).rstrip('.')}.",
+            fix="Check the endpoint: another service may hear there.",
+        ) from error
 
 
 def _exact(value: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from engine.core.dates import parse_datetime
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
-from engine.tasks import given_rows
+from engine.tasks import given_rows, rest_service
 from engine.tasks.aws.connection import AwsConnected, in_parts, refusal
 
 MOST_AT_ONCE = 10  # EventBridge takes no more
@@ -43,7 +43,7 @@ entries:
         entries = [_entry(row) for row in await given_rows.rows(context, self.entries, "entries")]
 
         def put(client: Any, part: list[dict[str, Any]]) -> Any:
-            return client.put_events(Entries=part)["Entries"]
+            return rest_service.held(client.put_events(Entries=part), "AWS events", "Entries")
 
         done = await self.aws(context, "events", in_parts(entries, MOST_AT_ONCE, put))
         context.metric("entryCount", len(entries))

@@ -22,7 +22,7 @@ from engine.plugin import (
     StoredUri,
     TaskFailed,
 )
-from engine.tasks import given_rows
+from engine.tasks import given_rows, rest_service
 from engine.tasks.aws.connection import AwsConnected, in_parts, refusal
 from engine.tasks.aws.kinesis_shards import Shards, Start
 from engine.tasks.message_files import message_file
@@ -68,7 +68,7 @@ records:
         records = [_record(row) for row in await given_rows.rows(context, self.records, "records")]
 
         def put(client: Any, part: list[dict[str, Any]]) -> Any:
-            return client.put_records(Records=part, **stream)["Records"]
+            return rest_service.held(client.put_records(Records=part, **stream), "AWS kinesis", "Records")
 
         done = await self.aws(context, "kinesis", in_parts(records, MOST_AT_ONCE, put))
         context.metric("recordCount", len(records))

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Literal
 
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import asked
 
+SERVICE = "AWS kinesis"
 Start = Literal["LATEST", "TRIM_HORIZON", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"]
 
 
@@ -39,7 +41,8 @@ class Shards:
 
     def _new(self) -> dict[str, str | None]:
         pages = self._client.get_paginator("list_shards").paginate(StreamName=self._stream)
-        names = [str(shard["ShardId"]) for page in pages for shard in page["Shards"]]
+        shards = [shard for page in pages for shard in rest_service.held(page, SERVICE, "Shards")]
+        names = [str(rest_service.held(shard, SERVICE, "ShardId")) for shard in shards]
         return {name: self._iterator(name) for name in names if name not in self._iterators}
 
     def _iterator(self, shard: str) -> str:
@@ -49,7 +52,7 @@ class Shards:
         elif self._iterators and start["ShardIteratorType"] == "LATEST":  # a shard that came since then: all of it
             start = {"ShardIteratorType": "TRIM_HORIZON"}
         found = self._client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **start)
-        return str(found["ShardIterator"])
+        return str(rest_service.held(found, SERVICE, "ShardIterator"))
 
     def _read(self, most: int | None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -63,18 +66,20 @@ class Shards:
                 break
             got = self._client.get_records(ShardIterator=iterator, Limit=left)
             self._iterators[shard] = got.get("NextShardIterator")
-            rows += [_row(shard, record) for record in got["Records"]]
-            if got["Records"]:
-                self.places[shard] = str(got["Records"][-1]["SequenceNumber"])
+            fresh = [_row(shard, record) for record in rest_service.held(got, SERVICE, "Records")]
+            if fresh:
+                self.places[shard] = str(fresh[-1]["sequenceNumber"])
+            rows += fresh
             self.are_drained &= not got.get("MillisBehindLatest")
         return rows
 
 
 def _row(shard: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    arrived = rest_service.held(record, SERVICE, "ApproximateArrivalTimestamp")
     return {
-        "data": record["Data"].decode("utf-8", "replace"),
-        "partitionKey": record["PartitionKey"],
-        "sequenceNumber": record["SequenceNumber"],
+        "data": rest_service.held(record, SERVICE, "Data").decode("utf-8", "replace"),
+        "partitionKey": rest_service.held(record, SERVICE, "PartitionKey"),
+        "sequenceNumber": rest_service.held(record, SERVICE, "SequenceNumber"),
         "shardId": shard,
-        "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].astimezone(UTC).isoformat(),
+        "approximateArrivalTimestamp": arrived.astimezone(UTC).isoformat(),
     }

@@ -17,6 +17,7 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
 )
+from engine.tasks import rest_service
 from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.aws import s3_objects
 from engine.tasks.aws.connection import AwsConnected
@@ -98,9 +99,9 @@ from: "{{ outputs.report.uri }}"
                 client.upload_file(str(path), self.bucket, key, ExtraArgs=options)
                 there = client.head_object(Bucket=self.bucket, Key=key)
                 told[name] = {
-                    "eTag": str(there["ETag"]).strip('"'),
+                    "eTag": s3_objects.tag(there),
                     "versionId": there.get("VersionId"),
-                    "contentLength": there["ContentLength"],
+                    "contentLength": rest_service.held(there, f"{self.owner} s3", "ContentLength"),
                 }
             return told
 
@@ -347,7 +348,7 @@ to:
             return client.head_object(Bucket=bucket, Key=key)
 
         done = await self.aws(context, "s3", work)
-        return Copied(bucket=bucket, key=key, eTag=str(done["ETag"]).strip('"'))
+        return Copied(bucket=bucket, key=key, eTag=s3_objects.tag(done))
 
 
 class Made(Outputs):

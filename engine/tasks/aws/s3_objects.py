@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.arrivals import Arrivals, away, chosen, cut, placed, unheard
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.name_patterns import fitting
@@ -156,7 +157,8 @@ def _found_in(client: Any, fields: ListFields, bucket: str, versions: bool) -> I
         Bucket=bucket, **named, PaginationConfig={"PageSize": min(fields.max_keys or 1000, 1000)}
     )
     for page in pages:
-        wanted = set(fitting([one["Key"] for one in page.get(held, ())], fields.regexp, "regexp"))
+        keys = [rest_service.held(one, f"{fields.owner} s3", "Key") for one in page.get(held, ())]
+        wanted = set(fitting(keys, fields.regexp, "regexp"))
         for one in page.get(held, ()):
             folder = one["Key"].endswith("/")
             if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
@@ -181,9 +183,9 @@ async def fetched(
             client.download_file(bucket, key, str(path), ExtraArgs=more)
             done[key] = {
                 "path": path,
-                "eTag": str(about["ETag"]).strip('"'),
+                "eTag": tag(about),
                 "versionId": about.get("VersionId"),
-                "contentLength": about["ContentLength"],
+                "contentLength": rest_service.held(about, f"{fields.owner} s3", "ContentLength"),
                 "contentType": about.get("ContentType"),
                 "metadata": about.get("Metadata") or {},
             }
@@ -203,16 +205,21 @@ def stored_name(key: str) -> str:
 
 
 def _found(one: dict[str, Any]) -> Found:
-    owner, tag = one.get("Owner"), str(one.get("ETag", "")).strip('"')
+    owner, mark = one.get("Owner"), tag(one) or ""
     return {
         "key": one["Key"],
-        "etag": tag,
-        "eTag": tag,
+        "etag": mark,
+        "eTag": mark,
         "size": one.get("Size", 0),
         "lastModified": one["LastModified"].isoformat() if "LastModified" in one else None,
         "owner": {"id": owner.get("ID"), "displayName": owner.get("DisplayName")} if owner else None,
         "uri": None,
     }
+
+
+def tag(about: dict[str, Any]) -> str | None:
+    """The ETag that S3 says, without its quotes; some who speak S3's language have none."""
+    return str(about["ETag"]).strip('"') if "ETag" in about else None
 
 
 def below(key: str | None, name: str) -> str:

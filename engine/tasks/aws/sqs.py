@@ -21,13 +21,14 @@ from engine.plugin import (
     Taken,
     TaskFailed,
 )
-from engine.tasks import given_rows
+from engine.tasks import given_rows, rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
 from engine.tasks.message_files import MessageFile, consumed, end_of, held, message_file, taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.trigger_fields import fields_of
 
+SERVICE = "AWS sqs"
 MOST_AT_ONCE = 10  # SQS gives no more
 LONGEST_WAIT = 20
 HIDDEN = 30  # seconds for which others do not see what was received
@@ -110,10 +111,11 @@ class ConsumeFields(AwsConnected):
                 WaitTimeSeconds=min(max(int(left), 0), LONGEST_WAIT),
                 VisibilityTimeout=hidden,
             ).get("Messages", [])
-            fresh = {one["MessageId"]: one["Body"] for one in got if one["MessageId"] not in found}
+            told = {rest_service.held(one, SERVICE, "MessageId"): one for one in got}
+            fresh = {name: rest_service.held(one, SERVICE, "Body") for name, one in told.items() if name not in found}
             is_idle = not fresh
             file.write(self._row(body) for body in fresh.values())
-            found |= {one["MessageId"]: one["ReceiptHandle"] for one in got}
+            found |= {name: rest_service.held(one, SERVICE, "ReceiptHandle") for name, one in told.items()}
             if is_idle and until is None:
                 break
             if time.monotonic() - renewed > hidden / 2:
@@ -187,7 +189,11 @@ class ListenFields(AwsConnected):
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["MessageGroupId", "MessageDeduplicationId"],
         )
-        return list(got.get("Messages", []))
+        found = list(got.get("Messages", []))
+        for one in found:
+            for name in ("MessageId", "Body", "ReceiptHandle"):
+                rest_service.held(one, SERVICE, name)
+        return found
 
     def message(self, got: dict[str, Any]) -> Message:
         """A message as flows see it."""
