@@ -5,8 +5,11 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from ssl import SSLContext, SSLError, create_default_context
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+
+from pydantic import Field
 
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
@@ -15,6 +18,7 @@ from engine.tasks.message_files import come, held
 from engine.tasks.property_types import OptionalText
 
 SerdeType = Literal["STRING", "JSON"]
+PORTS = {"amqp": 5672, "amqps": 5671}
 PATIENCE = 15  # seconds until a broker answers
 AT_ONCE = 50
 ENDED = object()  # comes after the last message of a connection
@@ -25,20 +29,36 @@ class AmqpConnected(Part):
 
     url: Property[OptionalText] = None
     host: Property[OptionalText] = None
-    port: Property[OptionalText] = "5672"
+    port: Property[OptionalText] = Field(default=None, description="5672 when nothing is given; 5671 with TLS.")
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
     virtual_host: Property[OptionalText] = "/"
+    ssl: Property[bool | None] = Field(default=None, description="TLS; as `url` says when nothing is given.")
+    ssl_ca_certificate: Property[OptionalText] = Field(
+        default=None, description="PEM of who vouches for the broker, with TLS; those the machine trusts otherwise."
+    )
 
     @property
     def address(self) -> str:
         """The URL of the broker; TaskFailed when it is not said which."""
+        scheme = "amqps" if self.ssl else "amqp"
         if self.url:
-            return self.url
+            return self.url if self.ssl is None else f"{scheme}://{self.url.strip().partition('://')[2]}"
         if not self.host:
             raise TaskFailed("It is not said which broker.", fix="Give `host` or `url`.")
         who = f"{quote(self.username or 'guest', safe='')}:{quote(self.password or 'guest', safe='')}"
-        return f"amqp://{who}@{self.host}:{self.port or 5672}/{quote(self.virtual_host or '/', safe='')}"
+        port = self.port or PORTS[scheme]
+        return f"{scheme}://{who}@{self.host}:{port}/{quote(self.virtual_host or '/', safe='')}"
+
+    @property
+    def trust(self) -> SSLContext | None:
+        """Who may vouch for the broker, None for those the machine trusts; TaskFailed."""
+        if self.ssl_ca_certificate is None or not self.address.startswith("amqps:"):
+            return None
+        try:  # without any data it would trust all that the machine does
+            return create_default_context(cadata=self.ssl_ca_certificate or " ")
+        except (SSLError, ValueError) as error:
+            raise TaskFailed("`sslCaCertificate` is no certificate.", fix="Give its PEM text.") from error
 
     @asynccontextmanager
     async def channel(self, context: RunContext) -> AsyncIterator[Any]:
@@ -49,9 +69,10 @@ class AmqpConnected(Part):
             if secret:
                 context.mask(secret)
         await check_address(f"http://{parts.netloc.rpartition('@')[2]}", context.settings)
-        where = f"{parts.hostname}:{parts.port or 5672}"
+        where = f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme, 5672)}"
+        trust = self.trust
         try:
-            connection = await library.connect(self.address, timeout=PATIENCE)
+            connection = await library.connect(self.address, timeout=PATIENCE, ssl_context=trust)
         except (OSError, TimeoutError, errors.AMQPError, ValueError) as error:
             raise TaskFailed(
                 f"The broker {where} could not be reached: {error or type(error).__name__}.",

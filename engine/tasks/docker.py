@@ -2,11 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Instead, Outputs, Property, RunContext, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.core.runner import Process
 from engine.tasks.docker_engine import PEERS, DockerTask, heard, pushed, texts, written
@@ -124,6 +124,7 @@ commands: [cowsay, hello]
     wait: Property[bool] = True
     delete: Property[bool] = True
     kill_grace_period: Any = None
+    warning_on_std_err: Annotated[Any, Instead("")] = None
 
     async def run(self, context: RunContext) -> ScriptResult:
         await place_namespace_files(context, self.namespace_files)

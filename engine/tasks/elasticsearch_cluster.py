@@ -29,6 +29,9 @@ class Connection(Part):
     path_prefix: Property[OptionalText] = None
     strict_deprecation_mode: Property[bool | None] = None
     trust_all_ssl: Property[bool] = False
+    target_server_version: Any = Field(
+        default=None, description="Of no effect: either version is asked in its own words."
+    )
 
     async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
         """The JSON object of one call; TaskFailed when the cluster refuses."""

@@ -473,6 +473,29 @@ tasks:
     tasks:
       - {id: log, type: T.log.Log, timeout: pt1m, message: "{{ workerTaskrun }} {{ workerTaskrun.id }}"}
 """,
+    "what belongs to a connection, or to tasks beside it": HEAD
+    + """\
+tasks:
+  - id: sync
+    type: io.kestra.plugin.airbyte.cloud.jobs.Sync
+    clientId: one
+    clientSecret: "{{ secret('AIRBYTE') }}"
+    tokenURL: https://airbyte.example.com/token
+    connectionId: c
+  - id: search
+    type: io.kestra.plugin.elasticsearch.Search
+    connection: {hosts: ["https://es.example.com"], targetServerVersion: 9}
+    request: {query: {match_all: {}}}
+  - id: pods
+    type: io.kestra.plugin.kubernetes.kubectl.Get
+    resourceType: pods
+    waitUntilRunning: PT1M
+    waitRunning: PT1M
+  - id: pod
+    type: io.kestra.plugin.kubernetes.core.PodCreate
+    waitUntilReady: PT1M
+    spec: {containers: [{name: one, image: alpine}]}
+""",
     "line ends of another system": (HEAD + LOG).replace("\n", "\r\n"),
     "JSON": '{"id": "f", "namespace": "a.b", "tasks": [{"id": "a", "type": "T.log.Log", "message": "x"}]}',
 }
@@ -481,3 +504,9 @@ tasks:
 @pytest.mark.parametrize("name", FLOWS)
 def test_nothing_is_said(name):
     assert check(FLOWS[name].replace("T.", "io.kestra.plugin.core."), catalogue(), "") == []
+
+
+def test_what_has_no_effect_any_more_is_no_error():
+    run = "{id: run, type: io.kestra.plugin.docker.Run, containerImage: alpine, warningOnStdErr: false}"
+    [found] = check(f"{HEAD}tasks:\n  - {run}\n", catalogue(), "")
+    assert (found.code, found.severity) == ("old-property", "warning")

@@ -10,8 +10,10 @@ from aio_pika import IncomingMessage
 from engine.errors import TaskFailed
 from engine.plugin import Message
 from engine.tasks import catalogue
+from engine.tasks.amqp_connection import AmqpConnected
 from tests.tasks.context import heard, in_hand, taken
 from tests.wire.amqp import amqp_broker
+from tests.wire.certificates import self_signed
 
 AMQP = "io.kestra.plugin.amqp"
 
@@ -117,3 +119,33 @@ async def test_what_goes_wrong_is_told(context, broker, at):
         await context.run(**take)
     with pytest.raises(TaskFailed, match="when to stop"):
         await context.run(type=f"{AMQP}.Consume", **at, queue="x")
+
+
+async def test_a_broker_is_heard_over_tls(context, tmp_path):
+    tls = self_signed(tmp_path)
+    pem = (tmp_path / "server.pem").read_text()
+    own = {"sslCaCertificate": pem[pem.index("-----BEGIN CERTIFICATE") :]}
+    with amqp_broker("s3cret", tls) as broker:
+        at = {"host": "127.0.0.1", "port": broker.port, "username": "flows", "password": "s3cret", "ssl": True}
+        make = {"type": f"{AMQP}.CreateQueue", "name": "orders"}
+        assert (await context.run(**make, **at, **own)).queue == "orders"
+        assert (await context.run(**make, url=broker.url, ssl=True, **own)).queue == "orders"
+        assert (await context.run(**make, url=broker.url.replace("amqp:", "amqps:"), **own)).queue == "orders"
+        with pytest.raises(TaskFailed, match="could not be reached"):
+            await context.run(**make, **at)  # nobody vouches for it
+        with pytest.raises(TaskFailed, match="`sslCaCertificate` is no certificate"):
+            await context.run(**make, **at, sslCaCertificate="")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({"host": "h"}, "amqp://guest:guest@h:5672/%2F"),
+        ({"host": "h", "ssl": True}, "amqps://guest:guest@h:5671/%2F"),
+        ({"host": "h", "ssl": True, "port": "99"}, "amqps://guest:guest@h:99/%2F"),
+        ({"url": "amqps://a:b@h/v"}, "amqps://a:b@h/v"),
+        ({"url": "amqps://a:b@h/v", "ssl": False}, "amqp://a:b@h/v"),
+    ],
+)
+def test_where_a_broker_is(given, address):
+    assert AmqpConnected(**given).address == address

@@ -447,6 +447,10 @@ async def test_airbyte_in_the_cloud(make_context):
         assert (context.metrics["rows_synced"], context.metrics["duration"]) == (2, 3)
         begun = await context.run(**sync, token="t", wait=False)
         assert begun.job["jobId"] == 5
+        with serving(lambda request: Answered({"access_token": "theirs"})) as other:
+            who = {"clientId": "id", "clientSecret": "s3cret", "tokenURL": f"{other.url}/token?a=b"}
+            await context.run(**sync, **who, wait=False)
+        assert (other.last.path, airbyte.last.headers["authorization"]) == ("/token", "Bearer theirs")
         await context.run(**{**sync, "type": f"{PLUGIN}.airbyte.cloud.jobs.Reset"}, token="t", wait=False)
         assert airbyte.last.json == {"connectionId": "c", "jobType": "reset"}
         with pytest.raises(TaskFailed, match="who asks"):

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 
 from pamqp import body, commands, frame, header
@@ -37,6 +38,7 @@ class Broker:
     unsaid: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     port: int = 0
+    tls: SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -61,12 +63,22 @@ class Connection(socketserver.StreamRequestHandler):
 
     broker: Broker
 
+    def setup(self) -> None:
+        if self.broker.tls:
+            self.request = self.broker.tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        if self.broker.tls:
+            self.request.close()
+
     def handle(self) -> None:
         self.held: dict[tuple[int, int], tuple[str, Held]] = {}
         self.numbers, self.confirms, self.publishing = 0, 0, None
-        self.rfile.read(len(HEADER))
-        self.send(0, commands.Connection.Start(server_properties={"capabilities": {"publisher_confirms": True}}))
         try:
+            self.rfile.read(len(HEADER))
+            self.send(0, commands.Connection.Start(server_properties={"capabilities": {"publisher_confirms": True}}))
             while head := self.rfile.read(7):
                 _, channel, size = struct.unpack(">BHI", head)
                 _, _, value = frame.unmarshal(head + self.rfile.read(size + 1))
@@ -191,9 +203,9 @@ class Connection(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def amqp_broker(password: str) -> Iterator[Broker]:
-    """A running broker."""
-    broker = Broker(password)
+def amqp_broker(password: str, tls: SSLContext | None = None) -> Iterator[Broker]:
+    """A running broker, heard over TLS when that is given."""
+    broker = Broker(password, tls=tls)
 
     with listening(type("OfThisBroker", (Connection,), {"broker": broker})) as broker.port:
         yield broker

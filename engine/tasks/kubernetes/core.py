@@ -78,6 +78,7 @@ outputFiles: [out.txt]
     metadata: LateProperty[JsonMap | None] = None
     spec: LateProperty[JsonMap]
     wait_until_running: Property[timedelta] = timedelta(minutes=10)
+    wait_until_ready: Any = Field(default=None, description="Of no effect: its end is waited for.")
     wait_running: Property[timedelta] = timedelta(hours=1)
     wait_for_log_interval: Property[timedelta] = timedelta(seconds=2)
     delete: Property[bool] = Field(

@@ -28,8 +28,10 @@ class KubectlTask(RunnableTask):
     connection: Property[Connection | None] = None
     namespace: Property[OptionalText] = None
     wait_until_ready: Property[timedelta] = timedelta(0)
+    wait_until_running: Any = None  # these are for pods that run something: taken with every task, without effect here
+    wait_running: Any = None
     namespace_files: Any = None
-    input_files: Any = None  # these are for pods that run something: taken with every task, and without effect here
+    input_files: Any = None
     output_files: Any = None
     file_sidecar: Any = None
     container_default_spec: Any = None

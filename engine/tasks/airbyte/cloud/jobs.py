@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
+from urllib.parse import urljoin
+
+from pydantic import Field
 
 from engine.core.durations import parse as parse_duration
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
@@ -26,6 +29,11 @@ class JobTask(RunnableTask):
     token: Property[OptionalText] = None
     client_id: Property[OptionalText] = None
     client_secret: Property[OptionalText] = None
+    token_url: Property[OptionalText] = Field(
+        default=None,
+        alias="tokenURL",
+        description="Who gives a token for `clientId` and `clientSecret`, if not Airbyte.",
+    )
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
     connection_id: Property[Text]
@@ -71,7 +79,7 @@ class JobTask(RunnableTask):
             raise TaskFailed("Airbyte wants to know who asks.", fix="Give `token`, or `clientId` and `clientSecret`.")
         context.mask(self.client_secret)
         asked = {"client_id": self.client_id, "client_secret": self.client_secret}
-        found = await self._call(context, None, "POST", "v1/applications/token", json=asked)
+        found = await self._call(context, None, "POST", self.token_url or "v1/applications/token", json=asked)
         token = str(rest_service.held(found, "Airbyte", "access_token"))
         context.mask(token)
         return token
@@ -79,7 +87,7 @@ class JobTask(RunnableTask):
     async def _call(self, context: RunContext, token: str | None, method: str, path: str, **given: Any) -> Any:
         base = context.settings.provider("airbyte").base_url or API
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        url = f"{base.rstrip('/')}/{path}"
+        url = urljoin(f"{base.rstrip('/')}/", path)
         return await rest_service.mapping(
             context, "Airbyte", method, url, options=self.options, headers=headers, **given
         )
