@@ -99,7 +99,9 @@ def of_missing(found: Sequence[Finding], document: Any) -> list[Finding]:
 
 
 def _fits(value: Any, name: str) -> bool:
-    """Whether a value may be that of a property: `file: main.py` names no script that could stand there."""
+    """Whether a value may be that of a property: `file: main.py` is no script, `kind: FAST` no address."""
+    if name in ("uri", "url"):
+        return any(sign in str(value) for sign in (":", "/", "{{"))
     return not isinstance(value, bool) and (name != "script" or "\n" in str(value))
 
 

@@ -45,7 +45,8 @@ LONGEST = 20_000  # characters of a program that is read
 OF_LINES = (".py", ".yml", ".yaml", ".ini", ".toml", ".csv")
 DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_QUOTED = r"""(?>"[^"]*"|'[^']*'|.)*?"""  # braces in quotes end no tag
+_TAG = re.compile(rf"\{{\{{{_QUOTED}\}}\}}|\{{%{_QUOTED}%\}}|\{{#.*?#\}}", re.DOTALL)
 _OPERATOR = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|is|contains|equals)\b")
 # Letters that people take for others → what they are, and what is meant.
 _LETTERS = (

@@ -20,9 +20,11 @@ from engine.core.yaml_text import Path, walk
 
 NO_TEXT = frozenset({"INT", "FLOAT", "BOOLEAN", "BOOL", "DATE", "TIME", "DATETIME", "DURATION"})
 PLAIN = re.compile(r"[\w./:@%+=,-]+")
-TAMED = re.compile(  # one value whose last filter leaves nothing that a shell acts on
+_WORD = r"""(-?\d+(\.\d+)?|'[\w./:@%+=,-]*'|"[\w./:@%+=,-]*")"""
+TAMED = re.compile(  # one value whose last filter leaves nothing that a shell acts on, or one of two plain words
     r"[\w.]+(\s*\|\s*\w+(\([^()]*\))?)*"
     r"\s*\|\s*(slugify|urlencode|base64encode|length|number|md5|sha1|sha256|sha512)(\([^()]*\))?"
+    rf"|[^?]*[^?\s]\s*\?\s*{_WORD}\s*:\s*{_WORD}"
 )
 DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"

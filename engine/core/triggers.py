@@ -1,12 +1,13 @@
 """Triggers: what starts executions by itself. Models with pure questions, which the scheduler and the store ask."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from engine.core.conditions import AnyCondition, ConditionContext, is_true
 from engine.core.inputs.resolution import RenderFn
@@ -74,6 +75,16 @@ class Trigger(Typed):
     policy_refs: Any = None
     assets: Any = None
     version: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _conditions_of_both_names(cls, data: Any) -> Any:
+        """Kestra 1.x takes `scheduleConditions` beside `conditions`: all of them have to hold."""
+        old, new = "scheduleConditions", "conditions"
+        if isinstance(data, Mapping) and isinstance(data.get(old), list) and isinstance(data.get(new), list):
+            rest = {key: value for key, value in data.items() if key != old}
+            return {**rest, new: [*data[new], *data[old]]}
+        return data
 
     @property
     def needs_inputs(self) -> bool:

@@ -226,11 +226,12 @@ filter:
 """,
     )
     type: Literal["io.kestra.plugin.mongodb.Delete"]
-    filter: Property[Document]
+    filter: Property[Document | None] = Field(default=None, description="Which documents; all without one.")
     operation: Property[Literal["DELETE_ONE", "DELETE_MANY"]] = "DELETE_ONE"
 
     async def run(self, context: RunContext) -> Deleted:
-        which = document(self.filter, "filter")
+        # One that is given and renders to nothing must not delete all.
+        which = document(self.filter, "filter") if "filter" in self.model_fields_set else {}
         done = await self.using(context, lambda collection: getattr(collection, self.operation.lower())(which))
         context.metric("deleted.count", done.deleted_count)
         return Deleted(deletedCount=done.deleted_count)

@@ -494,6 +494,28 @@ triggers:
 
 
 @pytest.mark.parametrize(
+    ("expression", "is_told"),
+    [
+        ("taskrun.attemptsCount == 0 ? 1 : 0", False),
+        ("inputs.a == 'x' ? '--all' : ''", False),
+        ("inputs.a ?? 'b' == 'x' ? 1 : 0", True),
+        ("inputs.a == 'x' ? 1 : inputs.a", True),
+        ("inputs.a == 'x' ? 'a; b' : 'c'", True),
+    ],
+)
+def test_one_of_two_plain_words_may_stand_unquoted(expression, is_told):
+    text = f"""id: f
+namespace: a.b
+inputs: [{{id: a, type: STRING}}]
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands: ["exit {{{{ {expression} }}}}"]
+"""
+    assert ("shell-quoting" in [one.code for one in check(text, catalogue())]) is is_told
+
+
+@pytest.mark.parametrize(
     ("values", "found"),
     [
         ("[1, two]", ["{{ taskrun.items }}"]),

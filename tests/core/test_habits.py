@@ -9,7 +9,8 @@ from tests.core.test_core_types import CORE
 SHELL = "  - id: s\n    type: io.kestra.plugin.scripts.shell.Commands\n"
 PYTHON = "  - id: p\n    type: io.kestra.plugin.scripts.python.Script\n"
 REQUEST = f"  - {{id: r, type: {CORE}.http.Request, uri: x}}\n"
-CALL = f"  - id: r\n    type: {CORE}.http.Request\n    uri: x\n"
+BARE = f"  - id: r\n    type: {CORE}.http.Request\n"
+CALL = f"{BARE}    uri: x\n"
 SLACK = "  - id: p\n    type: io.kestra.plugin.slack.notifications.SlackIncomingWebhook\n    url: x\n"
 SWITCH = f"  - id: i\n    type: {CORE}.flow.Switch\n    value: '{{{{ flow.id }}}}'\n"
 EACH = f"  - id: e\n    type: {CORE}.flow.ForEach\n    values: [a]\n"
@@ -104,6 +105,7 @@ def output(name: str) -> str:
         (flow(f"tasks:\n{CALL.replace('uri', 'url')}"), 6, 5, "Did you mean `uri`?"),
         (flow(f"tasks:\n{SLACK}    message: hi\n"), 7, 5, "Did you mean `messageText`?"),
         (flow(f"tasks:\n{LOG}    msg: hi\n"), 6, 5, "Did you mean `message`? It is missing."),
+        (flow(f"tasks:\n{BARE}    target: http://a\n"), 6, 5, "Did you mean `uri`? It is missing."),
         (flow(f"tasks:\n{SHELL}    command: ls\n"), 6, 5, "Did you mean `commands`?"),
         (flow(f"tasks:\n{PYTHON}    script: a\n    requirements: [b]\n"), 7, 5, "Did you mean `dependencies`?"),
         (task(RETRY.replace("interval", "delay")), 9, 7, "Did you mean `interval`?"),
@@ -151,6 +153,11 @@ def test_a_habit_is_told_once_and_in_its_place(text, line, column, sentence):
 def test_the_name_of_a_file_is_not_taken_for_the_script():
     found = said(flow(f"tasks:\n{PYTHON}    file: main.py\n"))
     assert [one[2].partition(".")[0] for one in found] == ["`script` is missing", "Unknown property `file`"]
+
+
+def test_a_word_is_not_taken_for_an_address():
+    found = said(flow(f"tasks:\n{BARE}    kind: FAST\n"))
+    assert [one[2].partition(".")[0] for one in found] == ["`uri` is missing", "Unknown property `kind`"]
 
 
 @pytest.mark.parametrize(

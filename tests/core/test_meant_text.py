@@ -29,6 +29,7 @@ def test_a_condition_that_is_always_true_is_told(condition, advice):
     "condition",
     [
         "true", "false", "'0'", "'{{ flow.id == 1 }}'", "'{{ flow.id }}'", "'  {{ 1 < 2 and true }}  '",
+        """'{{ render("{{ flow.id }}") == render("{{ 1 }}") }}'""", "'{% if \"%}\" == flow.id %}a{% endif %}'",
         "'{% if flow.id == 1 %}true{% else %}false{% endif %}'", "'{# a > b #}{{ true }}'",
     ],
 )  # fmt: skip

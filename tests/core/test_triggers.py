@@ -122,6 +122,13 @@ def test_a_schedule_without_a_zone_uses_that_of_the_question():
     assert daily.variables_at(AT, renderer())["date"] == "2024-03-01T10:30:00+00:00"
 
 
+def test_conditions_of_both_names_all_have_to_hold():
+    monday = {"type": f"{CORE}.condition.DayWeek", "dayOfWeek": "MONDAY"}
+    morning = {"type": f"{CORE}.condition.TimeBetween", "after": "08:00:00Z", "before": "10:00:00Z"}
+    both = trigger("Schedule", cron="0 * * * *", conditions=[monday], scheduleConditions=[morning])
+    assert both.next_date(AT, renderer()) == datetime(2024, 3, 4, 9, tzinfo=UTC)
+
+
 def test_conditions_skip_dates_and_whole_days():
     first_monday = trigger(
         "Schedule",

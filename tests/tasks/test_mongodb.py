@@ -64,6 +64,15 @@ async def test_documents_are_kept_found_changed_and_deleted(shop):
         await shop("Find", filter={"n": {"$near": 1}})
 
 
+async def test_what_no_filter_picks_out_is_deleted_and_an_empty_one_refused(shop):
+    shop.kept += [{"_id": n} for n in range(3)]
+    with pytest.raises(TaskFailed, match="`filter` is no document"):
+        await shop("Delete", filter="{{ null }}", operation="DELETE_MANY")
+    assert (await shop("Delete")).deletedCount == 1
+    assert (await shop("Delete", operation="DELETE_MANY")).deletedCount == 2
+    assert shop.kept == []
+
+
 async def test_documents_go_through_a_pipeline(shop):
     shop.kept += [{"_id": n, "city": city, "amount": n} for n, city in enumerate(("Lyon", "Bern", "Lyon", "Graz"))]
     pipeline = [
