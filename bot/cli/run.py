@@ -5,7 +5,7 @@ import getpass
 import json
 import sys
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
 from bot.flow_folders import FlowFolders
 from bot.forms import questions
+from bot.forms.examples import in_shell
 from bot.settings import BotSettings, read_settings, shipped_flows
 from bot.texts import bare
 from bot.web.views import MARKS, duration_text
@@ -28,6 +29,7 @@ from engine.core import yaml_text
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flow_calls import called_names
+from engine.core.inputs import Input
 from engine.core.inputs.declaration import spell
 from engine.core.state import State
 from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
@@ -62,7 +64,7 @@ def run_flow(
     except InputInvalid as error:
         for wrong in error.problems:
             console.print(f"{wrong.input}: {wrong.message}", markup=False, soft_wrap=True)
-        console.print(f"Give it with -i {error.problems[0].input}=…", markup=False)
+        console.print(error.fix or f"Give it with -i {error.problems[0].input}=…", markup=False, soft_wrap=True)
         status = 2
     sys.exit(status)
 
@@ -90,10 +92,15 @@ async def _run(
         await engine.start(watch=False, schedules=False)
         flow = await _flow(engine, name, found, console)
         answers, given = given_resumes(resumes), given_inputs(inputs)
-        if is_kept:
-            execution = await _on_record(engine, settings, flow, given)
-        else:  # what is only tried out asks nobody and leaves no record
-            execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
+        try:
+            if is_kept:
+                execution = await _on_record(engine, settings, flow, given)
+            else:  # what is only tried out asks nobody and leaves no record
+                execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
+        except InputInvalid as error:
+            examples = [f"-i {one}" for one in _examples(error, flow.inputs)]
+            error.fix = f"Give {'it' if len(examples) == 1 else 'them'} with {' '.join(examples)}"
+            raise
         execution = await _follow(engine, flow, execution, answers, settings, console, output)
         if not is_kept and execution.state.is_terminal:
             await _let_others_end(engine, console)
@@ -306,8 +313,17 @@ async def _answer(
         for problem in error.problems:
             console.print(f"{problem.input}: {problem.message}", markup=False)
         if given is not None or not sys.stdin.isatty():
+            examples = [f"--resume {pause.task_id}.{one}" for one in _examples(error, asked)]
+            error.fix = f"Answer it with {' '.join(examples)}"
             raise
         await _answer(engine, flow, execution, pause, None, console)
+
+
+def _examples(error: InputInvalid, declared: Sequence[Input]) -> list[str]:
+    """The inputs that were refused, each with a value that would fit."""
+    fields = {one.id: one for one in questions.fields_of(declared, ids=[problem.input for problem in error.problems])}
+    names = dict.fromkeys(problem.input for problem in error.problems)
+    return [in_shell(fields[name]) if name in fields else f"{name}=…" for name in names]
 
 
 def _ask(item: Any, console: Console) -> Any:

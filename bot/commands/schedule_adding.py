@@ -16,6 +16,7 @@ from bot.commands.spoken_times import WEEKDAYS
 from bot.conversation import Notice, Reply
 from bot.forms import questions
 from bot.forms.drafts import Draft
+from bot.forms.examples import in_chat
 from bot.office import zone_of
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
@@ -138,7 +139,9 @@ async def _inputs(parts: Parts, asking: Asking, line: Line, flow: Flow) -> dict[
     for problem in resolved.problems:
         errors.setdefault(problem.input, questions.explain(problem, by_id.get(problem.input)))
     if errors:
-        raise refused(f"{' '.join(errors.values())} Nothing was scheduled; add for example `{next(iter(errors))}=…`.")
+        first = next(iter(errors))
+        shown = in_chat(by_id[first]) if first in by_id else f"{first}=…"
+        raise refused(f"{' '.join(errors.values())} Nothing was scheduled; add for example {code(shown)}.")
     return dict(read.given)
 
 

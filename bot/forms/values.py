@@ -17,6 +17,7 @@ from typing import Any, Final
 from bot.commands.grammar import LineInvalid, read_json
 from bot.commands.spoken_times import read_date, read_datetime, read_duration, read_time
 from bot.conversation import Attachment, Field
+from bot.forms.examples import in_chat
 from bot.texts import Answer, answer, code, did_you_mean, listed
 from engine.core import dates
 
@@ -73,8 +74,7 @@ def _name(field: Field) -> str:
 
 
 def _example(field: Field) -> str:
-    examples = {"INT": "3", "FLOAT": "3.14", "BOOLEAN": "yes", "TIME": "14:30", "DURATION": "1h30m"}
-    return code(f"{field.id}={examples.get(field.type, 'value')}")
+    return code(in_chat(field))
 
 
 def _wrong(field: Field, raw: Any, what: str) -> FieldInvalid:

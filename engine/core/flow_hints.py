@@ -33,6 +33,7 @@ from engine.core.task import Part
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
+IDLE = {"max_content_length": "maxContentLength", "connection_pool_idle_timeout": "connectionPoolIdleTimeout"}
 WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -60,6 +61,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *meant_text.escaped(data),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
+        *(found for path, part in every for found in _idle(path, part)),
         *_unserved(flow),
         *_unbounded(flow),
         *_cases_as_written(flow),
@@ -255,6 +257,14 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
             message = "`breakWhen` comes too late: without a `concurrencyLimit` every item begins at once."
             advice = "Write `concurrencyLimit: 1` to look at it after each item."
             yield Finding((*path, "breakWhen"), message, "no-effect", "warning", advice)
+
+
+def _idle(path: Path, part: Any) -> Iterator[Finding]:
+    """Options of a message that change nothing about how it is sent here."""
+    for name, written in IDLE.items() if type(part).__name__ == "MessageOptions" else ():
+        if getattr(part, name, None) is not None:
+            message = f"`{written}` has no effect here: a message is sent as it is without it."
+            yield Finding((*path, written), message, "no-effect", "warning", "Leave it out.")
 
 
 def _unserved(flow: Flow) -> Iterator[Finding]:

@@ -107,9 +107,7 @@ def test_they_still_say_what_there_is_to_read(flag, wrong):
     assert [one.code for one in problems(f"tasks:\n  - {query}\n  - {log % right}\n")] == ["old-property"]
 
 
-WAITS = (
-    "options: {connectTimeout: PT5S, readTimeout: PT9S, readIdleTimeout: PT9S, maxContentLength: 9, headers: {A: b}}"
-)
+WAITS = "options: {connectTimeout: PT5S, readTimeout: PT9S, readIdleTimeout: PT9S, headers: {A: b}}"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +124,12 @@ WAITS = (
 def test_waits_of_what_sends_messages_are_no_older_names(kind):
     task = f"tasks:\n  - {{id: say, type: io.kestra.plugin.{kind}, {WAITS}}}\n"
     assert problems(task) == []
+    idle = task.replace("readIdleTimeout: PT9S", "maxContentLength: 9, connectionPoolIdleTimeout: PT1S")
+    names = ["maxContentLength", "connectionPoolIdleTimeout"]
+    assert [one.path.rpartition(".")[2] for one in problems(idle)] == names
+    assert {(one.severity, one.code, one.suggestion) for one in problems(idle)} == {
+        ("warning", "no-effect", "Leave it out.")
+    }
 
 
 def test_waits_of_a_request_are_written_below_timeout():

@@ -180,3 +180,17 @@ def test_a_pause_that_asks_is_not_waited_out(tmp_path, more):
     done = run(tmp_path, "ask.yaml")
     assert done.returncode == 1
     assert "wait waits for an answer" in done.stderr
+
+
+def test_what_is_missing_is_shown_as_it_is_given(tmp_path):
+    (tmp_path / "ask.yaml").write_text(
+        "id: ask\nnamespace: x.y\ninputs:\n  - {id: who, type: MULTISELECT, values: [the team, ops, dev]}\n"
+        "  - {id: wait, type: DURATION}\ntasks:\n  - id: p\n    type: io.kestra.plugin.core.flow.Pause\n"
+        "    onResume: [{id: n, type: INT, min: 4}]\n"
+    )
+    done = run(tmp_path, "ask.yaml")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == 'Give them with -i who=\'["the team", "ops"]\' -i wait=PT1H30M'
+    done = run(tmp_path, "ask.yaml", "-i", 'who=["the team", "ops"]', "-i", "wait=PT1H30M", "--resume", "p.n=3")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "Answer it with --resume p.n=4"
