@@ -27,10 +27,10 @@ class AikidoConnected(Part):
         base = (context.settings.provider("aikido").base_url or self.base_url).rstrip("/")
         who = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         headers, body = {"Authorization": f"Basic {who}"}, {"grant_type": "client_credentials"}
-        given = await rest_service.document(
+        given = await rest_service.mapping(
             context, "Aikido", "POST", f"{base}/api/oauth/token", headers=headers, json=body
         )
-        token = str((given or {}).get("access_token") or "")
+        token = str(given.get("access_token") or "")
         if not token:
             raise TaskFailed("Aikido gave no token.", fix="Check that `baseUrl` is the account's region.")
         context.mask(token)
@@ -43,6 +43,10 @@ class Session:
     def __init__(self, context: RunContext, at: str, token: str) -> None:
         self._context, self._at = context, at
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+    async def tell(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON object of one call, an empty one when there is none; TaskFailed."""
+        return rest_service.mapped(await self.ask(method, path, **given), "Aikido")
 
     async def ask(self, method: str, path: str, **given: Any) -> Any:
         """The JSON of one call; TaskFailed when Aikido refuses."""
@@ -62,8 +66,8 @@ class Session:
         found: list[dict[str, Any]] = []
         page, sized = 0, "limit" if key else "per_page"
         while True:
-            rows = await self.ask("GET", path, params={**params, "page": page, sized: size}) or []
-            rows = rows.get(key) or [] if isinstance(rows, dict) else rows
+            told = await self.ask("GET", path, params={**params, "page": page, sized: size})
+            rows = rest_service.listed(told, "Aikido", *([key] if key and isinstance(told, dict) else []))
             found += rows
             if len(rows) < size:
                 return found

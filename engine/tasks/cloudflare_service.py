@@ -32,7 +32,10 @@ class CloudflareAccount(Part):
         asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
         told = await rest_service.mapping(context, SERVICE, method, f"{base}/{path}", **asked)
         if not told.get("success"):
-            said = "; ".join(str(one.get("message")) for one in told.get("errors") or ()) or "it did not say why"
+            said = (
+                "; ".join(str(one.get("message")) for one in rest_service.listed(told, SERVICE, "errors"))
+                or "it did not say why"
+            )
             raise TaskFailed(f"Cloudflare refused: {said}.")
         return told.get("result")
 
@@ -40,9 +43,10 @@ class CloudflareAccount(Part):
         """All that a list holds, page after page; TaskFailed."""
         found: list[dict[str, Any]] = []
         for page in count(1):
-            some = await self.result(context, "GET", path, params={"page": str(page), "per_page": str(PAGE)}) or []
-            found += some
-            if len(some) < PAGE:
+            some = await self.result(context, "GET", path, params={"page": str(page), "per_page": str(PAGE)})
+            rows = rest_service.listed(some, SERVICE)
+            found += rows
+            if len(rows) < PAGE:
                 break
         return found
 

@@ -12,6 +12,7 @@ from engine.tasks.fetched_rows import Fetched, FetchType, fetched, stored
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import Text
 
+SERVICE = "DigitalOcean"
 PAGES = 10_000  # of a list; more is a list that leads back to itself
 PAGE = 200
 
@@ -28,7 +29,7 @@ class DigitalOcean(Part):
         context.mask(self.api_token)
         url = f"{self.base_url.rstrip('/')}/v2/{path}"
         asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
-        return await rest_service.mapping(context, "DigitalOcean", method, url, **asked)
+        return await rest_service.mapping(context, SERVICE, method, url, **asked)
 
     async def rows(
         self, context: RunContext, kind: str, page_size: int = PAGE, path: str = ""
@@ -37,9 +38,10 @@ class DigitalOcean(Part):
         for page in range(1, PAGES + 1):
             params = {"page": str(page), "per_page": str(page_size)}
             answer = await self.ask(context, "GET", path or kind, params=params)
-            for row in answer.get(kind) or []:
+            for row in rest_service.listed(answer, SERVICE, kind):
                 yield row
-            if not ((answer.get("links") or {}).get("pages") or {}).get("next"):
+            links = rest_service.mapped(answer.get("links"), SERVICE)
+            if not rest_service.mapped(links.get("pages"), SERVICE).get("next"):
                 return
         raise TaskFailed(
             f"DigitalOcean's list of {kind} has more than {PAGES} pages.",

@@ -59,7 +59,11 @@ fetchType: FETCH
         path = f"{names_of(self.indexes)}_search"
         answer = await self.ask(context, "POST", path, params={"routing": self.routing}, json=self.request)
         hits = rest_service.held(answer, "Elasticsearch", "hits")
-        rows = [{**(hit.get("_source") or {})} for hit in rest_service.held(hits, "Elasticsearch", "hits")]
+        rest_service.held(hits, "Elasticsearch", "hits")
+        rows = [
+            rest_service.mapped(hit.get("_source"), "Elasticsearch")
+            for hit in rest_service.listed(hits, "Elasticsearch", "hits")
+        ]
         found = await fetched(context, rows, self.fetch_type)
         total = hits.get("total")
         return Found(
@@ -146,7 +150,8 @@ query: |
         if self.filter:
             body["filter"] = self.filter.get("query", self.filter)
         answer = await self.ask(context, "POST", "_query", params={"format": "json"}, json=body)
-        names = [column["name"] for column in rest_service.held(answer, "Elasticsearch", "columns")]
+        rest_service.held(answer, "Elasticsearch", "columns")
+        names = [column["name"] for column in rest_service.listed(answer, "Elasticsearch", "columns", each=["name"])]
         rows = [
             dict(zip(names, values, strict=True)) for values in rest_service.held(answer, "Elasticsearch", "values")
         ]
@@ -181,7 +186,7 @@ key: "17"
     async def run(self, context: RunContext) -> One:
         params = {"routing": self.routing, "version": None if self.doc_version is None else str(self.doc_version)}
         found = await self.ask(context, "GET", f"{name_of(self.index)}/_doc/{name_of(self.key)}", params=params)
-        return One(row=dict(found.get("_source") or {}))
+        return One(row=rest_service.mapped(found.get("_source"), "Elasticsearch"))
 
 
 class Kept(Outputs):

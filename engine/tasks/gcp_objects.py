@@ -74,7 +74,7 @@ async def listing(fields: ListFields, context: RunContext, kind: str) -> list[Bl
     if fields.all_versions:
         params["versions"] = "true"
     pages = await fields.pages(context, f"b/{bucket}/o", params)
-    items = [blob_of(item) for page in pages for item in page.get("items", ())]
+    items = [blob_of(item) for page in pages for item in rest_service.listed(page, "Google Cloud", "items")]
     folders = [
         {"bucket": bucket, "name": name, "uri": f"gs://{bucket}/{name}", "size": 0, "directory": True}
         for page in pages

@@ -88,7 +88,7 @@ def titled(title: str) -> dict[str, Any]:
 
 def title_of(found: dict[str, Any]) -> str | None:
     """The title of a page."""
-    for one in (found.get("properties") or {}).values():
+    for one in rest_service.mapped(found.get("properties"), "Notion").values():
         if isinstance(one, dict) and one.get("type", "title") == "title" and isinstance(one.get("title"), list):
             return "".join(part.get("plain_text") or part.get("text", {}).get("content", "") for part in one["title"])
     return None

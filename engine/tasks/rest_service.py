@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import inf
@@ -91,6 +91,24 @@ def held(answer: Any, service: str, *path: str) -> Any:
             f"{service} answered without `{'.'.join(path)}`.", fix="Check the address: another service may hear there."
         )
     return found
+
+
+def listed(answer: Any, service: str, *path: str, each: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The objects in a list of a service's answer, none where it says nothing; TaskFailed when there is something else,
+    or an object without one of the names that `each` has."""
+    found = answer
+    for step in path:
+        found = mapped(found, service).get(step)
+    if found is not None and not (isinstance(found, list) and all(isinstance(one, dict) for one in found)):
+        place = f" in `{'.'.join(path)}`" if path else ""
+        raise TaskFailed(
+            f"{service} answered with no list of objects{place}: {json.dumps(found, ensure_ascii=False)[:200]}",
+            fix="Check the address: another service may hear there.",
+        )
+    for one in found or ():
+        for name in each:
+            held(one, service, name)
+    return found or []
 
 
 async def downloaded(

@@ -12,6 +12,7 @@ from engine.tasks.http_bodies import header
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
 AT_ONCE = 200
+SERVICE = "Weaviate"
 EVERYTHING = {"path": ["_id"], "operator": "NotEqual", "valueText": ""}
 
 
@@ -29,7 +30,7 @@ class WeaviateTask(RunnableTask):
             context.mask(self.api_key)
             headers["Authorization"] = f"Bearer {self.api_key}"
         base = self.url.rstrip("/") if "://" in self.url else f"https://{self.url.rstrip('/')}"
-        return await rest_service.document(context, "Weaviate", method, f"{base}/v1/{path}", headers=headers, **given)
+        return await rest_service.document(context, SERVICE, method, f"{base}/v1/{path}", headers=headers, **given)
 
 
 class Made(Outputs):
@@ -98,8 +99,9 @@ objects: "{{ outputs.questions.uri }}"
                 {"class": self.class_name, "id": str(uuid.uuid4()), "properties": row}
                 for row in rows[begin : begin + AT_ONCE]
             ]
-            for told in await self.weaviate(context, "POST", "batch/objects", json={"objects": some}) or ():
-                if errors := ((told.get("result") or {}).get("errors") or {}).get("error"):
+            answer = await self.weaviate(context, "POST", "batch/objects", json={"objects": some})
+            for told in rest_service.listed(answer, SERVICE):
+                if errors := rest_service.listed(told, SERVICE, "result", "errors", "error"):
                     raise TaskFailed(f"Weaviate kept not all objects: {errors[0].get('message') or errors[0]}")
         context.metric("records", len(rows))
         uri = await filed(context, rows, "objects.jsonl")
@@ -125,13 +127,13 @@ fetchType: FETCH
     fetch_type: Property[FetchType] = "STORE"
 
     async def run(self, context: RunContext) -> Fetched:
-        told = await self.weaviate(context, "POST", "graphql", json={"query": self.query}) or {}
-        if errors := told.get("errors"):
+        told = rest_service.mapped(await self.weaviate(context, "POST", "graphql", json={"query": self.query}), SERVICE)
+        if errors := rest_service.listed(told, SERVICE, "errors"):
             said = ", ".join(str(one.get("message") or json.dumps(one)) for one in errors[:5])
             raise TaskFailed(f"Weaviate refused: {said}", fix="Check the names in the query.")
         by_class: dict[str, list[dict[str, Any]]] = {}
-        for part in (told.get("data") or {}).values():
-            by_class |= part or {}
+        for part in rest_service.mapped(told.get("data"), SERVICE).values():
+            by_class |= {name: rest_service.listed(part, SERVICE, name) for name in rest_service.mapped(part, SERVICE)}
         if self.fetch_type == "FETCH_ONE":  # the object alone, as in Kestra
             return await fetched(context, [row for rows in by_class.values() for row in rows], "FETCH_ONE")
         rows = [{name: row} for name, rows in by_class.items() for row in rows]
@@ -175,8 +177,10 @@ filter:
         wanted = [_where(name, value) for name, value in (self.filter or {}).items()]
         where = {"operator": "And", "operands": wanted} if wanted else EVERYTHING
         body = {"match": {"class": self.class_name, "where": where}, "output": "verbose"}
-        told = (await self.weaviate(context, "DELETE", "batch/objects", json=body) or {}).get("results") or {}
-        ids = [str(one["id"]) for one in told.get("objects") or () if one.get("status", "SUCCESS") == "SUCCESS"]
+        answer = rest_service.mapped(await self.weaviate(context, "DELETE", "batch/objects", json=body), SERVICE)
+        told = rest_service.mapped(answer.get("results"), SERVICE)
+        objects = rest_service.listed(told, SERVICE, "objects", each=["id"])
+        ids = [str(one["id"]) for one in objects if one.get("status", "SUCCESS") == "SUCCESS"]
         count = int(told.get("successful") or 0)
         return Gone(className=self.class_name, success=not told.get("failed"), deletedCount=count, ids=ids)
 

@@ -3,6 +3,8 @@
 import pytest
 
 from engine.errors import TaskFailed
+from engine.plugin import PollingTrigger
+from engine.tasks import catalogue
 from tests.wire.gcp import gcp_service
 from tests.wire.loopback import Answered, serving
 
@@ -276,3 +278,72 @@ async def test_an_object_without_an_etag_is_copied(context):
         who = {"endpointOverride": wire.url, "accessKeyId": "AKIA", "secretKeyId": "s", "region": "eu-central-1"}
         places = {"from": {"bucket": "b", "key": "k"}, "to": {"bucket": "c"}}
         assert (await context.run(type=f"{PLUGIN}.aws.s3.Copy", **who, **places)).eTag is None
+
+
+AIKIDO = {"clientId": "c", "clientSecret": "s"}
+OCEAN = {"apiToken": "t"}
+ZONE = {"apiToken": "t", "zoneId": "z"}
+QUERY = {"query": "{ Get { A { b } } }"}
+BOARD = {**TRELLO, "boardId": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "given", "told", "why"),
+    [
+        ("aikido.containers.List", "baseUrl", AIKIDO, ["x"], "no list of objects: "),
+        ("aikido.containers.List", "baseUrl", AIKIDO, {"a": 1}, "no list of objects: "),
+        ("aikido.containers.Scan", "baseUrl", {**AIKIDO, "containerId": 1}, ["x"], "no object"),
+        ("aikido.clouds.ListAssets", "baseUrl", AIKIDO, {"assets": {"a": 1}}, "no list of objects in `assets`"),
+        ("aikido.compliance.GetReport", "baseUrl", {**AIKIDO, "framework": "SOC2"}, ["x"], "no object"),
+        ("cloudflare.waf.accessrules.List", "baseUrl", ZONE, {"success": True, "result": {"a": 1}}, "no list of"),
+        ("cloudflare.waf.accessrules.List", "baseUrl", ZONE, {"errors": ["x"]}, "no list of objects in `errors`"),
+        ("digitalocean.droplet.List", "baseUrl", OCEAN, {"droplets": {"a": 1}}, "no list of objects in `droplets`"),
+        ("digitalocean.droplet.List", "baseUrl", OCEAN, {"droplets": [], "links": ["x"]}, "no object"),
+        ("digitalocean.droplet.Trigger", "baseUrl", OCEAN, {"droplets": [{}]}, "without `id`"),
+        ("dropbox.files.List", "dropbox", {"accessToken": "t", "from": "/a"}, {"entries": ["x"]}, "in `entries`"),
+        ("dropbox.files.Search", "dropbox", {"accessToken": "t", "query": "a"}, {"matches": {"a": 1}}, "in `matches`"),
+        ("elasticsearch.Search", "hosts", {"request": {}}, {"hits": {"hits": ["x"]}}, "in `hits`"),
+        ("elasticsearch.Get", "hosts", {"index": "i", "key": "k"}, {"_source": ["x"]}, "no object"),
+        ("elasticsearch.Esql", "hosts", {"query": "FROM a"}, {"columns": [{}], "values": []}, "without `name`"),
+        ("notion.database.Query", "notion", {**NOTION, "databaseId": PAGE}, {"results": {"a": 1}}, "in `results`"),
+        ("notion.page.UpdateTrigger", "notion", NOTION, {"results": ["x"]}, "no list of objects in `results`"),
+        ("notion.page.UpdateTrigger", "notion", NOTION, {"results": [{"id": "i"}]}, "without `last_edited_time`"),
+        ("trello.cards.Trigger", "apiBaseUrl", BOARD, {"a": 1}, "no list of objects: "),
+        ("trello.cards.Trigger", "apiBaseUrl", BOARD, [{}], "without `id`"),
+        ("weaviate.Query", "url", QUERY, ["x"], "no object"),
+        ("weaviate.Query", "url", QUERY, {"data": {"Get": {"A": {"b": 1}}}}, "no list of objects in `A`"),
+        ("weaviate.Query", "url", QUERY, {"errors": "x"}, "no list of objects in `errors`"),
+        ("weaviate.BatchCreate", "url", {"className": "A", "objects": [{"b": 1}]}, {"a": 1}, "no list of objects"),
+        ("weaviate.Delete", "url", {"className": "A"}, {"results": {"objects": [{}]}}, "without `id`"),
+    ],
+)
+async def test_a_list_that_is_none_ends_in_a_sentence(make_context, name, where, given, told, why):
+    def service(request):
+        return Answered({"access_token": "t"} if request.path.endswith("/token") else told)
+
+    with serving(service) as wire:
+        context = make_context({"providers": {where: {"base_url": wire.url}}})
+        is_own = where in ("dropbox", "notion")
+        own = {} if is_own else {"connection": {"hosts": [wire.url]}} if where == "hosts" else {where: wire.url}
+        with pytest.raises(TaskFailed, match=why):
+            await looked_or_run(context, type=f"{PLUGIN}.{name}", **given, **own)
+
+
+async def test_a_list_of_drive_that_is_none_ends_in_a_sentence(make_context, gcp_service):
+    for told, why in [
+        ({"files": {"a": 1}}, "Google Drive answered with no list of objects in `files`"),
+        ({"files": [{"id": "i"}]}, "Google Drive answered without `createdTime`"),
+    ]:
+        with serving(lambda request, told=told: Answered(told)) as wire:
+            context = make_context({"providers": {"google_drive": {"base_url": wire.url}}})
+            given = {"type": f"{PLUGIN}.googleworkspace.drive.FileCreatedTrigger"}
+            with pytest.raises(TaskFailed, match=why):
+                await looked_or_run(context, serviceAccount=gcp_service.service_account, **given)
+
+
+async def looked_or_run(context, **declaration):
+    """What a trigger's look, or a task gives."""
+    kind = catalogue().resolve(declaration)
+    if not issubclass(kind, PollingTrigger):
+        return await context.run(**declaration)
+    return await kind.model_validate({"id": "watch", **declaration}).poll(context)

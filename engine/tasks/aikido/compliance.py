@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.aikido_service import AikidoConnected
 
 PATHS = {"SOC2": "soc2", "ISO27001": "iso", "ISO": "iso", "NIS2": "nis2"}
@@ -40,6 +41,7 @@ framework: SOC2
             found = found[0] if found else None
         if not found:
             raise TaskFailed(f"Aikido has no report about {self.framework}.", fix="Switch the framework on in Aikido.")
+        found = rest_service.mapped(found, "Aikido")
         return Overview(
             overview=found.get("overview"),
             totalComplyingRuleCount=found.get("total_complying_rule_count"),

@@ -27,11 +27,11 @@ containerId: "{{ inputs.container }}"
     container_id: Property[Text]
 
     async def begin(self, session: Session) -> bool:
-        told = await session.ask("POST", f"{_path(self.container_id)}/scan") or {}
+        told = await session.tell("POST", f"{_path(self.container_id)}/scan")
         return told.get("success") == 1
 
     async def scanned_at(self, session: Session) -> int:
-        found = await session.ask("GET", _path(self.container_id)) or {}
+        found = await session.tell("GET", _path(self.container_id))
         return int(found.get("last_scanned_at") or 0)
 
 

@@ -24,7 +24,7 @@ domainId: "12"
     domain_id: Property[int]
 
     async def begin(self, session: Session) -> bool:
-        told = await session.ask("POST", "domains/scan", json={"domain_id": self.domain_id}) or {}
+        told = await session.tell("POST", "domains/scan", json={"domain_id": self.domain_id})
         return told.get("success") == 1
 
     async def scanned_at(self, session: Session) -> int:

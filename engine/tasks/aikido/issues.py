@@ -66,7 +66,7 @@ reason: Confirmed as a false positive
         body: dict[str, Any] = {"snooze_until": int(self.until.timestamp())}
         if self.reason:
             body["reason"] = self.reason
-        found = await (await self.session(context)).ask("PUT", f"{self.path}/snooze", json=body) or {}
+        found = await (await self.session(context)).tell("PUT", f"{self.path}/snooze", json=body)
         return Snoozed(
             success=found.get("success"), snoozedSingleIssuesAmount=found.get("snoozed_single_issues_amount")
         )
@@ -93,7 +93,7 @@ issueGroupId: "5004"
     type: Literal["io.kestra.plugin.aikido.issues.Unsnooze", "io.kestra.plugin.aikido.issues.UnsnoozeIssue"]
 
     async def run(self, context: RunContext) -> Awake:
-        found = await (await self.session(context)).ask("PUT", f"{self.path}/unsnooze", json={}) or {}
+        found = await (await self.session(context)).tell("PUT", f"{self.path}/unsnooze", json={})
         return Awake(success=found.get("success"))
 
 

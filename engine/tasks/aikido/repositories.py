@@ -40,7 +40,7 @@ waitForCompletion: true
         return True
 
     async def scanned_at(self, session: Session) -> int:
-        found = await session.ask("GET", _path(self.repository_id)) or {}
+        found = await session.tell("GET", _path(self.repository_id))
         return int(found.get("last_scanned_at") or 0)
 
 

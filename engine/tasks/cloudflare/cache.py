@@ -1,11 +1,12 @@
 """`io.kestra.plugin.cloudflare.cache`: copies of pages that Cloudflare keeps."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.cloudflare_service import CloudflareConnected
+from engine.tasks import rest_service
+from engine.tasks.cloudflare_service import SERVICE, CloudflareConnected
 from engine.tasks.property_types import TextList
 
 AT_ONCE = 30  # Cloudflare takes no more of a kind in one call on its smaller plans
@@ -51,7 +52,7 @@ files:
             raise TaskFailed(
                 "It is not said what to purge.", fix="Give `purgeAll: true`, or `files`, `hosts`, `tags` or `prefixes`."
             )
-        told: dict[str, str] = {}
+        told: dict[str, Any] = {}
         for body in bodies:
-            told = await self.ask(context, "POST", "purge_cache", json=body) or {}
+            told = rest_service.mapped(await self.ask(context, "POST", "purge_cache", json=body), SERVICE)
         return Purged(id=self.zone_id, requestId=str(told.get("id") or self.zone_id))

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext
-from engine.tasks.digitalocean_service import DigitalOceanTask, Listed, ListTask, below, found
+from engine.tasks.digitalocean_service import SERVICE, DigitalOceanTask, Listed, ListTask, below, found
 from engine.tasks.property_types import Text
+from engine.tasks.rest_service import mapped
 
 # Of a row: users, passwords, addresses with both.
 SECRET = frozenset(
@@ -38,7 +39,7 @@ class Database(Outputs):
     def of(cls, answer: dict[str, Any]) -> "Database":
         """What an answer tells of one; TaskFailed when it tells of none."""
         told = found(answer, "database")
-        there = told.get("connection") or {}
+        there = mapped(told.get("connection"), SERVICE)
         named = {name: told.get(name) for name in ("id", "name", "engine", "region", "status")}
         return cls(**named, host=there.get("host"), port=there.get("port"))
 

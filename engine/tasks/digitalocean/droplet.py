@@ -8,8 +8,17 @@ from pydantic import Field
 
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext
-from engine.tasks.digitalocean_service import DigitalOcean, DigitalOceanTask, Listed, ListTask, below, found
+from engine.tasks.digitalocean_service import (
+    SERVICE,
+    DigitalOcean,
+    DigitalOceanTask,
+    Listed,
+    ListTask,
+    below,
+    found,
+)
 from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.rest_service import held, listed, mapped
 from engine.tasks.trigger_fields import fields_of
 
 MISSES = 3  # looks in a row without a droplet, after which it is gone
@@ -45,13 +54,13 @@ class Droplet(Outputs):
     def of(cls, answer: dict[str, Any]) -> "Droplet":
         """What an answer tells of one; TaskFailed when it tells of none."""
         droplet = found(answer, "droplet")
-        addresses = (droplet.get("networks") or {}).get("v4") or []
+        addresses = listed(droplet, SERVICE, "networks", "v4")
         public = [one.get("ip_address") for one in addresses if one.get("type") == "public"]
         return cls(
             id=droplet.get("id"),
             name=droplet.get("name"),
             status=droplet.get("status"),
-            region=(droplet.get("region") or {}).get("slug"),
+            region=mapped(droplet.get("region"), SERVICE).get("slug"),
             sizeSlug=droplet.get("size_slug"),
             ip=public[0] if public else None,
             createdAt=droplet.get("created_at"),
@@ -217,7 +226,7 @@ interval: PT5M
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, DigitalOcean, context)
-        there = {str(one["id"]): one async for one in fields.rows(context, "droplets")}
+        there = {str(held(one, SERVICE, "id")): one async for one in fields.rows(context, "droplets")}
         if "misses" not in context.memory:
             return Look(None, {"misses": dict.fromkeys(there, 0)})
         known: Mapping[str, int] = context.memory["misses"]

@@ -179,7 +179,8 @@ recursive: true
         asked = {"path": path, "recursive": self.recursive, "limit": self.limit}
         pages = self.pages(context, "list_folder", "list_folder/continue", asked)
         return await self.fetched(
-            context, (DropboxFile.of(one) async for page in pages for one in page.get("entries") or ())
+            context,
+            (DropboxFile.of(one) async for page in pages for one in rest_service.listed(page, "Dropbox", "entries")),
         )
 
 
@@ -209,10 +210,14 @@ fileExtensions: [csv]
         options |= {"max_results": self.max_results} if self.max_results is not None else {}
         options |= {"file_extensions": self.file_extensions} if self.file_extensions else {}
         pages = self.pages(context, "search_v2", "search/continue_v2", {"query": self.query, "options": options})
-        matches = (match async for page in pages for match in page.get("matches") or ())
-        return await self.fetched(
-            context, (DropboxFile.of((one.get("metadata") or {}).get("metadata") or {}) async for one in matches)
-        )
+        matches = (match async for page in pages for match in rest_service.listed(page, "Dropbox", "matches"))
+        return await self.fetched(context, (_match(one) async for one in matches))
+
+
+def _match(found: dict[str, Any]) -> DropboxFile:
+    """The file that a search has found."""
+    about = rest_service.mapped(found.get("metadata"), "Dropbox")
+    return DropboxFile.of(rest_service.mapped(about.get("metadata"), "Dropbox"))
 
 
 class RelocationTask(DropboxConnected, RunnableTask):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from pydantic import Field
 from engine.core.dates import parse_datetime
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.google_rest import WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
@@ -278,7 +280,7 @@ class NewFiles(WorkspaceFields):
             "supportsAllDrives": "true",
             "includeItemsFromAllDrives": "true",
         }
-        return await listed(self, context, asked)
+        return await listed(self, context, asked, ["id", "createdTime"] if MORE in fields else ["id"])
 
 
 class FileCreatedTrigger(NewFiles, PollingTrigger):
@@ -314,13 +316,15 @@ mimeTypes: [application/pdf]
         return Look(Files(files=found), {"floor": floor, "ids": ids})
 
 
-async def listed(asks: WorkspaceFields, context: RunContext, asked: dict[str, str]) -> list[dict[str, Any]]:
-    """Files of a search, of all its pages; TaskFailed."""
+async def listed(
+    asks: WorkspaceFields, context: RunContext, asked: dict[str, str], each: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Files of a search, of all its pages, each with some names; TaskFailed."""
     found, page = list[dict[str, Any]](), ""
     while True:
         told = {**asked, **({"pageToken": page} if page else {})}
         answer = await asks.ask(context, "drive", "GET", "/files", params=told)
-        found += answer.get("files") or []
+        found += rest_service.listed(answer, "Google Drive", "files", each=each)
         page = str(answer.get("nextPageToken") or "")
         if not page:
             return found

@@ -9,7 +9,7 @@ from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.notion_blocks import blocks_of, plain_text
 from engine.tasks.notion_service import NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
-from engine.tasks.rest_service import held
+from engine.tasks.rest_service import held, listed
 
 
 class Rows(Outputs):
@@ -60,7 +60,7 @@ fetchType: FETCH
         body = {"page_size": self.page_size, **{name: value for name, value in given.items() if value}}
         path = f"databases/{identity(self.database_id, 'databaseId')}/query"
         answer = await self.notion(context, "POST", path, json=body)
-        rows = answer.get("results") or []
+        rows = listed(answer, "Notion", "results")
         found = Rows(size=len(rows), hasMore=bool(answer.get("has_more")), nextCursor=answer.get("next_cursor"))
         if self.fetch_type == "STORE":
             found.uri = await filed(context, rows, "rows.jsonl")

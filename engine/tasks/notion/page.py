@@ -19,7 +19,7 @@ from engine.tasks.notion_service import (
     titled,
 )
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.rest_service import held
+from engine.tasks.rest_service import held, listed, mapped
 from engine.tasks.trigger_fields import fields_of
 
 MOST_PAGES = 100  # of 100 blocks each
@@ -79,11 +79,11 @@ pageId: "{{ inputs.page }}"
         blocks: list[Any] = []
         params = {"page_size": "100"}
         for _ in range(MOST_PAGES):
-            listed = await self.notion(context, "GET", f"blocks/{page}/children", params=params)
-            blocks += held(listed, "Notion", "results")
-            if not listed.get("has_more"):
+            told = await self.notion(context, "GET", f"blocks/{page}/children", params=params)
+            blocks += held(told, "Notion", "results")
+            if not told.get("has_more"):
                 break
-            params["start_cursor"] = held(listed, "Notion", "next_cursor")
+            params["start_cursor"] = held(told, "Notion", "next_cursor")
         return page_of(found, content=markdown_of(blocks), message="Page read successfully")
 
 
@@ -152,10 +152,10 @@ class WatchFields(NotionConnected):
         found: list[dict[str, Any]] = []
         for _ in range(MOST_PAGES):
             answer = await self.notion(context, "POST", "search", json=body)
-            for page in answer.get("results") or ():
-                if parse_datetime(held(page, "Notion", "last_edited_time")) < parse_datetime(since):
+            for page in listed(answer, "Notion", "results", each=["id", "last_edited_time"]):
+                if parse_datetime(page["last_edited_time"]) < parse_datetime(since):
                     return found
-                parent = str((page.get("parent") or {}).get("page_id") or "").replace("-", "")
+                parent = str(mapped(page.get("parent"), "Notion").get("page_id") or "").replace("-", "")
                 if above is None or parent == above:
                     found.append(page)
             if not answer.get("has_more"):

@@ -190,8 +190,9 @@ interval: PT5M
             raise TaskFailed("It is not said what to look at.", fix="Give `boardId` or `lists`.")
         there: dict[str, Mapping[str, Any]] = {}
         for kind, one in places:
-            for card in await fields.trello(context, "GET", kind, one, "cards") or ():
-                there[str(rest_service.held(card, "Trello", "id"))] = card
+            told = await fields.trello(context, "GET", kind, one, "cards")
+            for card in rest_service.listed(told, "Trello", each=["id"]):
+                there[str(card["id"])] = card
         first = (datetime.now(UTC) - self.interval).isoformat()
         return seen(there.values(), context.memory.get("moment", first), context.memory.get("ids", ()))
 

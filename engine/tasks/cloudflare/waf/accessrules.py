@@ -6,7 +6,8 @@ from urllib.parse import quote
 from pydantic import BeforeValidator
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.cloudflare_service import CloudflareAccount, CloudflareConnected
+from engine.tasks import rest_service
+from engine.tasks.cloudflare_service import SERVICE, CloudflareAccount, CloudflareConnected
 from engine.tasks.property_types import OptionalText, Text
 
 RULES = "firewall/access_rules/rules"
@@ -70,10 +71,10 @@ notes: "Asked for by {{ labels.person ?? 'a flow' }}"
     async def run(self, context: RunContext) -> Rule:
         wanted: dict[str, Any] = {"mode": self.mode, "configuration": {"target": self.target, "value": self.value}}
         wanted |= {"notes": self.notes} if (self.notes or "").strip() else {}
-        made = await self.result(context, "POST", self.rules, json=wanted) or {}
+        made = rest_service.mapped(await self.result(context, "POST", self.rules, json=wanted), SERVICE)
         if not made.get("id"):
             raise TaskFailed("Cloudflare answered without a rule.", fix="Check `baseUrl`.")
-        about = made.get("configuration") or {}
+        about = rest_service.mapped(made.get("configuration"), SERVICE)
         return Rule(ruleId=str(made["id"]), mode=made.get("mode"), target=about.get("target"), value=about.get("value"))
 
 
