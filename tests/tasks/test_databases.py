@@ -339,6 +339,33 @@ async def test_redshift_speaks_the_same_protocol(pg):
 
 
 @pytest.mark.parametrize("family", ["mysql", "mariadb"])
+async def test_a_file_is_loaded_into_a_table_of_mysql(context, family, tmp_path):
+    source = await context.files.put(b"one\ntwo\n", "in.csv")
+    load = "LOAD DATA LOCAL INFILE '{{ inputFile }}' INTO TABLE t"
+    other = tmp_path / "other.txt"
+    other.write_text("s3cret")
+    who = {"username": "ann", "password": "s3cret"}
+    with mysql() as (port, _):
+        at = {"url": f"jdbc:{family}://127.0.0.1:{port}/shop?allowLoadLocalInfile=true", **who}
+        several = {"type": f"{PLUGIN}.{family}.Queries", **at, "fetchType": "FETCH"}
+        found = await context.run(
+            **several, inputFile=source, sql=f"create table t (line text); {load}; select null as a, line from t"
+        )
+        assert found.outputs[-1].rows == [{"a": None, "line": "one"}, {"a": None, "line": "two"}]
+        query = {"type": f"{PLUGIN}.{family}.Query", **at}
+        await context.run(**query, inputFile=source, sql=load)
+        found = await context.run(**query, sql="select count(*) as n from t", fetchType="FETCH_ONE")
+        assert found.row == {"n": 4}
+        with pytest.raises(TaskFailed, match="a file that `inputFile` does not give"):
+            await context.run(**query, sql=load)
+    with (
+        mysql(curious=str(other)) as (port, _),
+        pytest.raises(TaskFailed, match="does not give"),
+    ):
+        await context.run(**query | {"url": f"jdbc:{family}://127.0.0.1:{port}/shop"}, inputFile=source, sql=load)
+
+
+@pytest.mark.parametrize("family", ["mysql", "mariadb"])
 async def test_mysql(context, family):
     with mysql() as (port, heard):
         at = {"url": f"jdbc:{family}://127.0.0.1:{port}/shop?useUnicode=true", "username": "ann", "password": "s3cret"}

@@ -27,12 +27,19 @@ class People(IdentityProvider):
         return User(name="ann", auth_string=NativePasswordAuthPlugin.create_auth_string("s3cret"))
 
 
+LOAD = re.compile(r"LOAD DATA LOCAL INFILE '(.*)' INTO TABLE (\w+)")
 INDEXES = re.compile(r", (VECTOR )?INDEX [^()]*\([^()]*\)( M=\d+ DISTANCE=\w+)?")  # which SQLite makes elsewhere
 
 
 @contextmanager
-def mysql(functions: Mapping[str, Callable[..., Any]] | None = None) -> Iterator[tuple[int, list[str]]]:
-    """The port, and the statements as they came; statements may call `functions`."""
+def mysql(
+    functions: Mapping[str, Callable[..., Any]] | None = None, *, curious: str = ""
+) -> Iterator[tuple[int, list[str]]]:
+    """The port, and the statements as they came; statements may call `functions`.
+
+    `LOAD DATA LOCAL INFILE 'path' INTO TABLE t` puts the lines of the client's file into a table, a text a row; a
+    `curious` server asks for a file of its own choice instead.
+    """
     heard: list[str] = []
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     for name, function in {"UUID": lambda: str(uuid.uuid4()), **(functions or {})}.items():
@@ -48,6 +55,13 @@ def mysql(functions: Mapping[str, Callable[..., Any]] | None = None) -> Iterator
             if sql.upper().startswith(("SET ", "KILL ")):
                 return await super().handle_query(sql, attrs)
             if sql.upper() == "COMMIT":
+                return [], []
+            if load := LOAD.match(sql):
+                stream, lines = self.connection.stream, b""
+                await stream.write(b"\xfb" + (curious or load[1]).encode())
+                while piece := await stream.read():
+                    lines += piece
+                database.executemany(f"insert into {load[2]} values (?)", [(one,) for one in lines.decode().split()])
                 return [], []
             cursor = database.execute(INDEXES.sub("", sql).replace(r"\'", "''").replace(r"\"", '"'))
             if cursor.description is None:

@@ -2,18 +2,18 @@
 
 from typing import ClassVar, Literal
 
-from engine.tasks.jdbc.mysql import MySqlConnected
-from engine.tasks.sql_task import QueriesTask, QueryTask, SqlTrigger
+from engine.tasks.jdbc import mysql
+from engine.tasks.sql_task import QueryTask, SqlTrigger
 
 
-class MariaDbConnected(MySqlConnected):
+class MariaDbConnected(mysql.MySqlConnected):
     """A connection to MariaDB."""
 
     driver: ClassVar[str] = "jdbc:mariadb:"
     product: ClassVar[str] = "MariaDB"
 
 
-class Query(MariaDbConnected, QueryTask):
+class Query(MariaDbConnected, mysql.Query):
     """Run one statement in MariaDB."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -30,7 +30,7 @@ fetchType: FETCH
     type: Literal["io.kestra.plugin.jdbc.mariadb.Query"]
 
 
-class Queries(MariaDbConnected, QueriesTask):
+class Queries(MariaDbConnected, mysql.Queries):
     """Run several statements in MariaDB."""
 
     examples: ClassVar[tuple[str, ...]] = (
