@@ -27,7 +27,7 @@ sql: SELECT id, customer FROM invoices WHERE NOT paid
 fetchType: FETCH
 """,
     )
-    type: Literal["io.kestra.plugin.jdbc.mariadb.Query"]
+    type: Literal["io.kestra.plugin.jdbc.mariadb.Query"]  # type: ignore[assignment]
 
 
 class Queries(MariaDbConnected, mysql.Queries):
@@ -46,7 +46,7 @@ sql: |
 transaction: false
 """,
     )
-    type: Literal["io.kestra.plugin.jdbc.mariadb.Queries"]
+    type: Literal["io.kestra.plugin.jdbc.mariadb.Queries"]  # type: ignore[assignment]
 
 
 class Trigger(MariaDbConnected, SqlTrigger):
