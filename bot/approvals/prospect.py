@@ -17,7 +17,7 @@ from bot.texts import code, listed, plain, shorten
 from engine.core.durations import to_iso
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, FlowableTask, PausingTask, truthy
-from engine.core.task import Task
+from engine.core.task import Part, Task
 from engine.runtime.foresight import Ahead, Unknown
 from engine.tasks.core.flow.branching import If, Switch
 
@@ -183,11 +183,20 @@ def _written(task: Task) -> tuple[tuple[str, Any], ...]:
     shown = []
     for name, field in type(task).model_fields.items():
         value = getattr(task, name)
-        if name in Task.model_fields or value is None or value == field.default or _holds_task(value):
+        if name in Task.model_fields or name not in task.model_fields_set or value is None or _holds_task(value):
             continue
-        said = to_iso(value) if isinstance(value, timedelta) else value
+        said = to_iso(value) if isinstance(value, timedelta) else _as_data(value)
         shown.append((not field.is_required(), field.alias or name, said))
     return tuple((name, value) for _, name, value in sorted(shown, key=lambda one: one[0])[:MAX_VALUES])
+
+
+def _as_data(value: Any) -> Any:
+    """Parts of a task, as a runner is, the way the flow writes them."""
+    if isinstance(value, Part):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, Mapping):
+        return {name: _as_data(item) for name, item in value.items()}
+    return [_as_data(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _holds_task(value: Any) -> bool:

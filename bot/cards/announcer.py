@@ -7,11 +7,12 @@ looked at once, and the table of pauses is swept now and then, so that a card ap
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from bot.approvals.rungs import steps_of
 from bot.cards import run_posts
+from bot.cards.parts import due
 from bot.cards.run_posts import want_card
 from bot.conversation import Room
 from bot.office import Office
@@ -175,8 +176,5 @@ class Announcer:
 def _is_made_up_for(execution: Execution) -> bool:
     """Whether a run stands for a date long before it: of a backfill, or missed while the bot was away. Cards of such
     would come by the hundred."""
-    date = execution.origin.variables.get("date") if execution.origin is not None else None
-    try:
-        return execution.created - datetime.fromisoformat(str(date)) > FRESH
-    except (ValueError, TypeError):
-        return False
+    date = due(execution)
+    return date is not None and execution.created - date > FRESH

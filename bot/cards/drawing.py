@@ -20,6 +20,7 @@ from engine.core.property import has_template
 from engine.core.state import State
 from engine.store import chat_audit, chat_votes, durations
 from engine.store.durations import PastRun
+from engine.store.logs import LogLine
 from engine.store.pauses import PauseRow
 
 MAX_ERRORS = 200
@@ -39,12 +40,7 @@ class Drawing:
         """The card of a run, and whether it is over; NotFound."""
         office, engine = self.office, self.office.engine
         execution = self._shown(await engine.execution(execution_id))
-        errors: tuple[tuple[str, str], ...] = ()
         excerpt: tuple[str, ...] = ()
-        if execution.state in (State.FAILED, State.WARNING):
-            level = "ERROR" if execution.state is State.FAILED else "WARN"
-            lines = await engine.logs(execution_id, level=level, limit=MAX_ERRORS, last=True)
-            errors = tuple((line.task_id or "", line.message) for line in lines)
         if execution.state is State.FAILED:
             excerpt = written(await engine.logs(execution_id, limit=EXCERPT, last=True))
         waiting = await engine.pauses(execution_id=execution_id) if execution.state is State.PAUSED else []
@@ -53,7 +49,7 @@ class Drawing:
             await office.flow_of(execution),
             await self._name(execution.started_by),
             office.now(),
-            errors,
+            await self._reasons(execution),
             tuple(pause.task_id for pause in waiting),
             version,
             Usual() if execution.state.is_terminal else usual(await self._past(execution), execution.revision),
@@ -61,6 +57,17 @@ class Drawing:
             office.explains(execution),
         )
         return run_card(view, office.ids, office.pages), execution.state.is_terminal
+
+    async def _reasons(self, execution: Execution) -> tuple[tuple[str, str], ...]:
+        """(task id, message) of what the log says of an end that is no success, latest last."""
+        logs, state = self.office.engine.logs, execution.state
+        lines: list[LogLine] = []
+        if state in (State.FAILED, State.WARNING):
+            level = "ERROR" if state is State.FAILED else "WARN"
+            lines = await logs(execution.id, level=level, limit=MAX_ERRORS, last=True)
+        if not lines and state in (State.FAILED, State.CANCELLED):  # a promise broken, nobody answered: the last word
+            lines = [line for line in await logs(execution.id, limit=1, last=True) if line.level in ("WARN", "ERROR")]
+        return tuple((line.task_id or "", line.message) for line in lines)
 
     async def _past(self, execution: Execution) -> list[PastRun]:
         """How earlier runs of its flow went; asked anew after a while only, however many cards are drawn."""
@@ -97,7 +104,7 @@ class Drawing:
             pause.flow_id,
             pause.state,
             pause.created,
-            execution.created,
+            execution.begun,
             await self._name(execution.started_by),
             asked.fields,
             FORM if may_type_secrets and asked.shape.kind == "secure" else asked.shape,

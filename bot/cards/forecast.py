@@ -39,10 +39,10 @@ def usual(past: Sequence[PastRun], revision: int) -> Usual:
 
 
 def worked(histories: Histories, now: datetime | None = None) -> float:
-    """Seconds in states in which something is done, up to now or to the end."""
+    """Seconds in states in which something is done, up to now or to the end; not those between an end and a restart."""
     ends = [*histories, (histories[-1][0], now)] if now is not None else histories
     spans = ((state, end - begin) for (state, begin), (_, end) in pairwise(ends) if end is not None)
-    return sum((span.total_seconds() for state, span in spans if state not in _WAITS), 0.0)
+    return sum((span.total_seconds() for state, span in spans if state not in _WAITS and not state.is_terminal), 0.0)
 
 
 def ready_at(execution: Execution, known: Usual, now: datetime) -> datetime | None:

@@ -29,7 +29,7 @@ async def log_card(office: Office, execution_id: str, version: int) -> tuple[Car
         files.append(await _kept(office, execution, f"run-{execution.id}.log", "\n".join(lines).encode(), "text/plain"))
     if says_more(execution) and (drawn := await asyncio.to_thread(_timeline_png, execution, office.now())):
         files.append(await _kept(office, execution, f"timeline-{execution.id}.png", drawn, "image/png"))
-    took = ((execution.ended or office.now()) - execution.created).total_seconds()
+    took = ((execution.ended or office.now()) - execution.begun).total_seconds()
     count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
     shown = [shorten(line, LONGEST) for line in lines[-SHOWN:]]
     card = Card(

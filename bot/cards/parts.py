@@ -52,6 +52,16 @@ def tone(state: State) -> Tone:
     return TONES.get(state, "running")
 
 
+def due(execution: Execution) -> datetime | None:
+    """The date of its schedule that a run stands for; None for one that nobody scheduled."""
+    date = execution.origin.variables.get("date") if execution.origin is not None else None
+    try:
+        found = datetime.fromisoformat(str(date))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
 def elapsed(seconds: float) -> str:
     """A duration as people say it: `12 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`."""
     seconds = max(seconds, 0.0)  # a clock that was set back makes an end earlier than its beginning

@@ -11,7 +11,8 @@ from bot.commands.references import short
 from bot.conversation import Action, Card, Confirm, Fact, Step
 from bot.links import ActionIds, Pages
 from bot.texts import code, fenced, plain, shorten
-from engine.core.execution import Execution, TaskRun
+from engine.core.execution import Execution, TaskRun, begun
+from engine.core.executor import is_broken_off
 from engine.core.flow import Flow
 from engine.core.state import State
 
@@ -63,20 +64,36 @@ def run_card(view: RunView, ids: ActionIds, pages: Pages) -> Card:
 
 def _body(view: RunView) -> str:
     execution = view.execution
+    if "ahead" in execution.rendered and execution.state in (State.QUEUED, State.FAILED, State.CANCELLED):
+        return _not_begun(view, execution.rendered["ahead"])
     if execution.state is State.FAILED:
         if not view.errors:
             return "The run failed. Press **Log** to see why."
         task_id, message = view.errors[-1]
         where = f"**{plain(task_id)}** failed: " if task_id else ""
-        again = "Put it right, then press **Retry from here** to go on, or **Replay** to start over."
+        go_on = "**Retry from here** to go on, or " if is_broken_off(execution) else ""
+        again = f"Put it right, then press {go_on}**Replay** to start over."
         said, excerpt = f"{where}{plain(message, MAX_ERROR)}", _excerpt(view)
         return f"{said}\n{excerpt}\n{again}" if excerpt else f"{said}\n\n{again}"
     if execution.state is State.WARNING and view.errors:
         task_id, message = view.errors[-1]
         return f"Warning from **{plain(task_id)}**: {plain(message, MAX_ERROR)}"
+    if execution.state is State.CANCELLED and view.errors:
+        task_id, message = view.errors[-1]
+        return f"{f'**{plain(task_id)}**: ' if task_id else ''}{plain(message, MAX_ERROR)}"
     if execution.state is State.PAUSED and view.waits_at:
         return f"Waits for an answer at {', '.join(f'**{plain(task)}**' for task in view.waits_at)}."
     return ""
+
+
+def _not_begun(view: RunView, ahead: int) -> str:
+    """What `concurrency` of the flow made of a run that came while others were under way."""
+    others = "Another run was under way" if ahead == 1 else f"{ahead} other runs were under way"
+    limit = view.flow.concurrency if view.flow is not None else None
+    allows = f", and the flow's `concurrency` allows {limit.limit} at a time" if limit is not None else ""
+    if view.execution.state is State.QUEUED:
+        return f"{others} when it came{allows}. It begins by itself when its turn comes."
+    return f"{others}{allows}: nothing of it ran. When there is room, press **Replay**."
 
 
 def _excerpt(view: RunView) -> str:
@@ -92,8 +109,8 @@ def _facts(view: RunView) -> tuple[Fact, ...]:
     end = execution.ended or view.now
     facts = [
         Fact("Started by", plain(view.starter, 80)),
-        time_fact("Started", execution.created),
-        Fact("Took" if execution.ended else ELAPSED, elapsed((end - execution.created).total_seconds())),
+        time_fact("Started", execution.begun),
+        Fact("Took" if execution.ended else ELAPSED, elapsed((end - execution.begun).total_seconds())),
     ]
     if (ready := ready_at(execution, view.usual, view.now)) is not None:
         facts.append(time_fact(READY, ready))
@@ -110,7 +127,7 @@ def _actions(view: RunView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
     if view.is_explained:
         actions.append(ids.button("ex", execution.id, "Explain"))
     if execution.state.is_terminal:
-        if execution.state is State.FAILED:
+        if execution.state is State.FAILED and is_broken_off(execution):
             actions.append(replace(ids.button("rs", execution.id, "Retry from here"), style="primary"))
         actions.append(ids.button("rp", execution.id, "Replay"))
         if execution.state is State.FAILED and view.flow is not None and view.flow.inputs:
@@ -163,7 +180,7 @@ def _note(run: TaskRun, looped: list[TaskRun], usual: Usual) -> str:
     if len(run.attempts) > 1:
         notes.append(f"attempt {len(run.attempts)}")
     if run.state.is_terminal and len(run.histories) > 1:
-        seconds = (run.histories[-1][1] - run.histories[0][1]).total_seconds()
+        seconds = (run.histories[-1][1] - begun(run.histories)).total_seconds()
         if seconds >= 1:
             notes.append(elapsed(seconds))
     elif run.state is State.RUNNING and (seconds := usual.tasks.get(run.task_id, 0)) >= WORTH_TELLING:

@@ -17,6 +17,7 @@ from bot.conversation import Notice, Room
 from bot.office import Office
 from bot.texts import code, plain
 from engine.core.execution import Execution
+from engine.core.executor import is_broken_off
 from engine.core.state import State
 from engine.store import chat_messages, chat_rooms
 from engine.store.chat_messages import END, PROGRESS, Kind, Message
@@ -108,7 +109,8 @@ def failure(office: Office, execution: Execution, errors: Sequence[tuple[str, st
     why = f" at **{plain(task)}**" if task else ""
     text = f"Your run {code(short(execution.id))} of {code(execution.flow_id)} failed{why}."
     ids = office.ids
-    verbs = {"lg": "Log", **({"ex": "Explain"} if office.explains(execution) else {}), "rs": "Retry from here"}
+    again = {"rs": "Retry from here"} if is_broken_off(execution) else {"rp": "Replay"}
+    verbs = {"lg": "Log", **({"ex": "Explain"} if office.explains(execution) else {}), **again}
     buttons = [ids.button(verb, execution.id, label) for verb, label in verbs.items()]
     said = f"{text} {plain(message, MAX_ERROR)}" if message else text
     return Notice("danger", said, (*buttons, ids.button("st", execution.id, "Show the run")))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.asking import Asking, Parts, name_of
-from bot.cards.parts import elapsed, utc
+from bot.cards.parts import due, elapsed, utc
 from bot.commands import loose_words, messages
 from bot.commands.grammar import FromFile, Given, Json, Line, Text
 from bot.commands.manual import usage
@@ -19,6 +19,7 @@ from bot.links import flow_target
 from bot.office import read_text
 from bot.people.permissions import Asked
 from bot.texts import answer, code, listed, plain, shorten
+from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.inputs import Input
 
@@ -251,14 +252,29 @@ def _example(flow: Flow) -> str:
 
 
 async def my_runs(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`runs`: what I started lately."""
+    """`runs`: what I started lately; `runs <flow>`: the last ones of a flow, whoever or whatever started them."""
+    if line.words:
+        return await _runs_of(parts, asking, parts.flow(line.rest(0)))
     starts = await parts.my_runs(asking, PAGE)
     if not starts:
         return Reply(answer("no-runs", tone="info").notice())
-    rows = []
-    for start in starts:
-        execution = await parts.office.engine.execution(start.execution_id)
-        label = plain(f"{execution.flow_id} {short(execution.id)}")
-        text = f"{execution.state.lower()} \u00b7 {utc(execution.created)}"
-        rows.append(Row(label, text, (parts.office.ids.button("st", execution.id, "Show"),)))
-    return Reply(Listing("My runs", tuple(rows)))
+    found = [await parts.office.engine.execution(start.execution_id) for start in starts]
+    return Reply(Listing("My runs", tuple(_run_row(parts, one) for one in found)))
+
+
+async def _runs_of(parts: Parts, asking: Asking, flow: Flow) -> Reply:
+    asked = Asked("see", asking.person, asking.room, name_of(flow).full)
+    if denied := await parts.office.permissions.refuse(asked):
+        return Reply(denied.notice())
+    found = await parts.office.engine.executions(namespace=flow.namespace, flow_id=flow.id, limit=PAGE)
+    if not found:
+        return Reply(Notice("info", f"{code(flow.id)} has not run yet. `/flow run {flow.id}` starts it."))
+    return Reply(Listing(f"Runs of {flow.id}", tuple(_run_row(parts, one) for one in found)))
+
+
+def _run_row(parts: Parts, execution: Execution) -> Row:
+    label = plain(f"{execution.flow_id} {short(execution.id)}")
+    about = [execution.state.lower(), utc(execution.created)]
+    if date := due(execution):
+        about.append(f"for {utc(date)}")
+    return Row(label, " \u00b7 ".join(about), (parts.office.ids.button("st", execution.id, "Show"),))

@@ -37,7 +37,7 @@ MANUAL: Mapping[str, Entry] = {
     "status": Entry(
         "status [run]", "how a run stands; without a name my last one here", ("status", "status #7F3A2K", "status last")
     ),
-    "runs": Entry("runs", "what I started lately", ("runs",)),
+    "runs": Entry("runs [flow]", "what I started lately, or the last runs of a flow", ("runs", "runs deploy")),
     "watch": Entry(
         "watch <run> [--stop] \u00b7 unwatch <run>",
         "follow a run in this channel, or no longer",

@@ -65,11 +65,15 @@ def _meant(parts: Parts, line: Line) -> str:
 
 
 def _entry(parts: Parts, text: str) -> Entry:
-    """The schedule a word names: its id, or `flow/id` where flows share it; Unresolved."""
+    """The schedule a word names: its id, `flow/id` where flows share it, or the flow that has only one; Unresolved."""
     every = parts.office.engine.schedules.occurrences.standing()
     names = {entry.key: entry for entry in every}
     wanted = text.strip().lower()
     found = [one for key, one in names.items() if wanted and f"/{key}".lower().endswith(f"/{wanted}")]
+    if not found:
+        found = [
+            one for key, one in names.items() if wanted and f"/{key}".lower().rpartition("/")[0].endswith(f"/{wanted}")
+        ]
     if len(found) == 1:
         return found[0]
     if found:

@@ -95,8 +95,10 @@ def _add_runs(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     async def status(interaction: discord.Interaction, run: str | None = None, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
-    @flow.command(name="runs", description="What you started lately")
-    async def runs(interaction: discord.Interaction) -> None:
+    @flow.command(name="runs", description="What you started lately, or the last runs of a flow")
+    @describe(flow="Of which flow, whoever started them; your own when left out")
+    @completing(complete, flow="flow")
+    async def runs(interaction: discord.Interaction, flow: str | None = None) -> None:
         await hear(interaction)
 
 

@@ -27,7 +27,7 @@ from bot.explaining.section import ExplainSection
 from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from bot.people.roles import Role
-from engine.core.execution import Execution
+from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import PauseTerms, PausingTask
 from engine.core.inputs import Input, resolve
@@ -126,8 +126,11 @@ def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages, *, is_explained
     if state.is_terminal:
         histories = (*histories, (state, NOON + TOOK))
     outputs = {one.id: str(one.value) for one in flow.outputs} if state is State.SUCCESS else None
-    run = Execution(RUN_ID, flow.namespace, flow.id, 1, state, histories, outputs=outputs, started_by="local:you")
-    errors = ((flow.tasks[-1].id, "Here stands what went wrong."),) if state is State.FAILED else ()
+    failed = [TaskRun(f"{RUN_ID}.1", flow.tasks[-1].id, state, histories)] if state is State.FAILED else []
+    run = Execution(
+        RUN_ID, flow.namespace, flow.id, 1, state, histories, TaskRuns(failed), outputs=outputs, started_by="local:you"
+    )
+    errors = tuple((one.task_id, "Here stands what went wrong.") for one in failed)
     return run_card(RunView(run, flow, "you", NOON + TOOK, errors=errors, is_explained=is_explained), ids, pages)
 
 

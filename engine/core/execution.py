@@ -183,6 +183,11 @@ class TaskRuns(Mapping[str, TaskRun]):
         return TaskRuns, (list(self.in_order()),)
 
 
+def begun(histories: Histories) -> datetime:
+    """When what this is the history of last began: at its last restart, else when it was created."""
+    return next((at for state, at in reversed(histories) if state is State.RESTARTED), histories[0][1])
+
+
 def number_of(task_run_id: str) -> int:
     """The number a task run's id ends with; -1 when it has none."""
     digits = task_run_id.rpartition(".")[2]
@@ -241,6 +246,11 @@ class Execution:
     def created(self) -> datetime:
         """When it was created."""
         return self.histories[0][1]
+
+    @property
+    def begun(self) -> datetime:
+        """When it last began: a restart, and a replay from a task on, carry the history of what was before."""
+        return begun(self.histories)
 
     @property
     def ended(self) -> datetime | None:

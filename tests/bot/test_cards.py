@@ -63,6 +63,42 @@ def test_a_failed_card_says_which_task_and_what_to_do():
     assert shown.tone == "danger"
 
 
+def test_where_no_task_failed_nothing_can_go_on_from_one():
+    shown = card(State.FAILED, task_run(1, "draw", State.KILLED), errors=[("", "SLA 'fast' is broken.")])
+    assert shown.body == "SLA 'fast' is broken.\n\nPut it right, then press **Replay** to start over."
+    assert labels(shown) == ["Log", "Replay", "Mute…"]
+
+
+@pytest.mark.parametrize(
+    ("state", "ahead", "says"),
+    [
+        (State.QUEUED, 1, "Another run was under way when it came. It begins by itself when its turn comes."),
+        (State.CANCELLED, 1, "Another run was under way: nothing of it ran. When there is room, press **Replay**."),
+        (State.FAILED, 3, "3 other runs were under way: nothing of it ran. When there is room, press **Replay**."),
+    ],
+)
+def test_a_run_that_found_no_room_says_so(state, ahead, says):
+    assert card(state, rendered={"ahead": ahead}).body == says
+
+
+def test_a_cancelled_run_says_why():
+    assert card(State.CANCELLED).body == ""
+    shown = card(State.CANCELLED, errors=[("ask", "Nobody answered 'ask' in time.")])
+    assert shown.body == "**ask**: Nobody answered 'ask' in time."
+
+
+def test_what_was_started_again_counts_from_then_on():
+    later = START + timedelta(days=2)
+    before = ((State.CREATED, START), (State.RUNNING, START), (State.FAILED, START + timedelta(seconds=9)))
+    after = ((State.RESTARTED, later), (State.RUNNING, later), (State.FAILED, later + timedelta(seconds=3)))
+    again = TaskRun(f"{ID}.1", "draw", State.FAILED, before + after)
+    run = replace(execution(State.FAILED, again), histories=before + after)
+    shown = run_card(RunView(run, None, "Ann", later + timedelta(seconds=30)), IDS, NO_PAGES)
+    assert {fact.label: fact.value for fact in shown.facts}["Took"] == "3 s"
+    assert next(fact.at for fact in shown.facts if fact.label == "Started") == later
+    assert shown.steps[0].note == "3 s"
+
+
 def test_results_are_shown_and_files_sent_along():
     outputs = {"text": "**bold** <@U1>", "n": 3, "ok": True, "image": "kestra:///a/b.png", "deep": {"a": [1]}}
     shown = card(State.SUCCESS, outputs=outputs)

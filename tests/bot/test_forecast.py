@@ -33,6 +33,12 @@ def running(*steps, runs=()):
     return Execution(ID, "a.b", "f", 1, state, histories(*steps), {run.id: run for run in runs}, started_by="slack:U1")
 
 
+def test_time_between_an_end_and_a_restart_is_no_work():
+    steps = histories((State.CREATED, 0), (State.RUNNING, 0), (State.FAILED, 5), (State.RESTARTED, 90_000),
+                      (State.RUNNING, 90_000), (State.SUCCESS, 90_007))  # fmt: skip
+    assert worked(steps) == 12
+
+
 def test_waiting_is_no_work():
     steps = histories((State.CREATED, 0), (State.QUEUED, 1), (State.RUNNING, 61), (State.PAUSED, 71),
                       (State.RUNNING, 9000), (State.SUCCESS, 9020))  # fmt: skip

@@ -193,6 +193,21 @@ def test_a_duration_is_shown_as_flows_write_it():
     assert templates(steps) == ["PT2S"]
 
 
+def test_only_what_the_flow_says_is_shown_and_a_runner_as_it_says_it():
+    steps = following(
+        flow(
+            "id: ship\nnamespace: company.team\ntasks:\n  - {id: wait, type: io.kestra.plugin.core.flow.Pause}\n"
+            "  - {id: go, type: io.kestra.plugin.scripts.shell.Commands, commands: [make ship],"
+            " taskRunner: {type: io.kestra.plugin.core.runner.Process}}\n"
+        ),
+        "wait",
+    )
+    assert steps[0].written == (
+        ("commands", ["make ship"]),
+        ("taskRunner", {"type": "io.kestra.plugin.core.runner.Process"}),
+    )
+
+
 CORE = "io.kestra.plugin.core"
 PAUSE = f"{{id: wait, type: {CORE}.flow.Pause, onResume: [{{id: ok, type: BOOLEAN}}]}}"
 

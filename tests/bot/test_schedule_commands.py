@@ -205,6 +205,21 @@ async def test_a_schedule_pauses_and_goes_on_and_makes_up(timed):
     assert {run.flow_id for run in runs} == {"greet"}
 
 
+async def test_a_schedule_answers_to_the_name_of_its_flow_when_that_has_no_other(timed):
+    assert "paused" in (await timed.say("schedule pause greet")).text
+    assert "no schedule matches" in (await timed.say("schedule pause ree")).text.lower()
+
+
+async def test_the_runs_of_a_backfill_are_listed_with_the_dates_they_stand_for(timed):
+    start = (timed.clock.now() - timedelta(days=3)).date().isoformat()
+    await timed.say(f"schedule backfill greet nightly {start}")
+    async with asyncio.timeout(20):
+        while not isinstance(told := await timed.say("runs greet"), Listing):
+            await asyncio.sleep(0.01)
+    assert told.title == "Runs of greet"
+    assert told.rows[-1].text.endswith(f"for {start} 03:00 UTC")
+
+
 async def test_a_backfill_is_held_goes_on_and_is_given_up(timed):
     await timed.say(f"schedule backfill greet nightly {(timed.clock.now() - timedelta(days=300)).date().isoformat()}")
     for word, says in (("pause", "pauses"), ("continue", "goes on"), ("stop", "is given up")):

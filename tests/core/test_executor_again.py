@@ -240,10 +240,12 @@ def test_a_used_up_limit(behavior, state):
     driver.post(execution.id, e.LimitReached(driver.now, 1))
     driver.work()
     assert (driver.executions[execution.id].state, len(driver.executions[execution.id].task_runs)) == (state, 0)
+    assert driver.executions[execution.id].rendered["ahead"] == 1
     driver.post(execution.id, start_event)
     driver.rest()
     expected = State.SUCCESS if behavior == "QUEUE" else state
     assert driver.executions[execution.id].state is expected
+    assert ("ahead" in driver.executions[execution.id].rendered) == (behavior != "QUEUE")
     assert "never" not in states(driver.executions[execution.id]) or behavior == "QUEUE"
 
 

@@ -108,6 +108,7 @@ def _value(option):
     ("group", "name", "options", "text"),
     [
         ("flow", "runs", {}, "runs"),
+        ("flow", "runs", {"flow": "a/deploy"}, "runs a/deploy"),
         ("flow", "restart", {"run": "01JR"}, "restart 01JR"),
         ("flow", "replay", {"run": "01JR", "from": "build", "edit": True}, "replay 01JR --from=build --edit"),
         ("flow", "logs", {"run": "01JR", "task": "build", "grep": "x y"}, 'logs 01JR build --grep="x y"'),

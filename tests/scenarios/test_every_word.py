@@ -38,6 +38,7 @@ LINES = (
     ("show ship", "Revision"),
     ("status", "waiting for an answer"),
     ("runs", "My runs"),
+    ("runs ship", "Runs of ship"),
     ("watch last", "is followed here"),
     ("unwatch last", "no longer followed here"),
     ("watch last --stop", "is not followed here"),

@@ -11,12 +11,13 @@ from engine.core.executor.advancing import advance
 from engine.core.executor.effects import labelled
 from engine.core.executor.plans import find_task, plan_of
 from engine.core.executor.replays import replayed, restarted_as, retried, status_changed
-from engine.core.executor.restarts import check_restart, restarted, task_state_changed
+from engine.core.executor.restarts import check_restart, is_broken_off, restarted, task_state_changed
 
 __all__ = [
     "advance",
     "check_restart",
     "find_task",
+    "is_broken_off",
     "labelled",
     "plan_of",
     "replayed",

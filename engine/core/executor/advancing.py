@@ -89,6 +89,7 @@ def _show(d: Decision) -> None:
 def _started(d: Decision, event: Started) -> None:
     state = d.execution.state
     if state in (State.CREATED, State.QUEUED):
+        d.forget("ahead")
         d.note(begun=True)
         d.become(State.RUNNING)
         promises.watch(d)
@@ -105,6 +106,7 @@ def _limit_reached(d: Decision, event: LimitReached) -> None:
     if d.execution.state is not State.CREATED or d.flow.concurrency is None:
         return
     behavior = d.flow.concurrency.behavior
+    d.note(ahead=event.running)
     if behavior == "QUEUE":
         d.log("INFO", f"Flow is queued due to concurrency limit exceeded, {event.running} running(s)")
         d.become(State.QUEUED)

@@ -23,11 +23,16 @@ from engine.errors import NotFound, Refused
 HANDLERS = ("errors", "finally", "after", "onPause")
 
 
+def is_broken_off(execution: Execution) -> bool:
+    """Whether a task failed or waits, from which a restart would go on."""
+    return any(run.state in (State.FAILED, State.PAUSED) for run in execution.task_runs.values())
+
+
 def check_restart(execution: Execution) -> None:
     """Refused when there is nothing to restart."""
     if not execution.state.is_terminal and execution.state is not State.PAUSED:
         raise Refused(f"Execution must be terminated to be restarted, current state is '{execution.state}' !")
-    if not any(run.state in (State.FAILED, State.PAUSED) for run in execution.task_runs.values()):
+    if not is_broken_off(execution):
         raise Refused(
             "No task found to restart execution from!",
             fix="Replay it instead: nothing in it failed or waits for an answer.",
