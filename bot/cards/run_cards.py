@@ -43,7 +43,7 @@ class RunView:
 def run_card(view: RunView, ids: ActionIds, pages: Pages) -> Card:
     """A run as it stands."""
     execution = view.execution
-    word = STATE_WORDS[execution.state]
+    word = "paused" if execution.held else STATE_WORDS[execution.state]
     label = short(execution.id)
     title = f"{execution.flow_id}: {word}"
     return Card(
@@ -81,6 +81,8 @@ def _body(view: RunView) -> str:
     if execution.state is State.CANCELLED and view.errors:
         task_id, message = view.errors[-1]
         return f"{f'**{plain(task_id)}**: ' if task_id else ''}{plain(message, MAX_ERROR)}"
+    if execution.held:
+        return f"Somebody paused it: nothing new starts until `/flow resume {short(execution.id)}`."
     if execution.state is State.PAUSED and view.waits_at:
         return f"Waits for an answer at {', '.join(f'**{plain(task)}**' for task in view.waits_at)}."
     return ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from engine.core.state import State
@@ -184,8 +185,9 @@ class TaskRuns(Mapping[str, TaskRun]):
 
 
 def begun(histories: Histories) -> datetime:
-    """When what this is the history of last began: at its last restart, else when it was created."""
-    return next((at for state, at in reversed(histories) if state is State.RESTARTED), histories[0][1])
+    """When what this is the history of last began: at its last restart after an end, else when it was created."""
+    again = (then for (was, _), (state, then) in pairwise(histories) if was.is_terminal and state is State.RESTARTED)
+    return max(again, default=histories[0][1])
 
 
 def number_of(task_run_id: str) -> int:
@@ -250,7 +252,7 @@ class Execution:
     @property
     def begun(self) -> datetime:
         """When it last began: a restart, and a replay from a task on, carry the history of what was before."""
-        return begun(self.histories)
+        return begun(self.histories[self.rendered.get("inherited", 0) :])
 
     @property
     def ended(self) -> datetime | None:

@@ -99,6 +99,17 @@ def test_what_was_started_again_counts_from_then_on():
     assert shown.steps[0].note == "3 s"
 
 
+def test_a_run_that_somebody_holds_asks_nobody_and_counts_on_when_it_goes_on():
+    shown = card(State.PAUSED, task_run(1, "draw", State.SUCCESS), held=True)
+    assert shown.title == "picture: paused"
+    assert shown.body == "Somebody paused it: nothing new starts until `/flow resume #ABCDEF`."
+    steps = ((State.CREATED, 0), (State.RUNNING, 0), (State.PAUSED, 9), (State.RESTARTED, 70), (State.SUCCESS, 75))
+    histories = tuple((state, START + timedelta(seconds=at)) for state, at in steps)
+    run = replace(execution(State.SUCCESS), histories=histories)
+    shown = run_card(RunView(run, None, "Ann", START), IDS, NO_PAGES)
+    assert {fact.label: fact.value for fact in shown.facts}["Took"] == "1 min 15 s"
+
+
 def test_results_are_shown_and_files_sent_along():
     outputs = {"text": "**bold** <@U1>", "n": 3, "ok": True, "image": "kestra:///a/b.png", "deep": {"a": [1]}}
     shown = card(State.SUCCESS, outputs=outputs)

@@ -43,6 +43,26 @@ def test_restart_runs_what_failed_and_keeps_what_succeeded():
         check_restart(after)
 
 
+def test_what_is_made_of_another_began_when_it_was_made():
+    driver = Driver()
+    execution = driver.run(flow(ret("a"), pause("ask")))
+    assert (execution.state, execution.begun) == (State.PAUSED, execution.created)
+    later = driver.now + timedelta(days=2)
+    again = replayed(driver.flow_of(execution), execution, "X9", later, from_task_run=run_of(execution, "ask").id)
+    assert (again.created, again.begun) == (execution.created, later)
+    assert replayed(driver.flow_of(execution), again, "X8", later + timedelta(1)).begun == later + timedelta(1)
+
+
+def test_a_restart_begins_anew_and_an_answer_does_not():
+    driver = Driver()
+    execution = driver.run(flow(pause("ask"), fail("b")))
+    driver.post(execution.id, e.Resumed(driver.now, run_of(execution, "ask").id))
+    driver.rest()
+    failed = driver.executions[execution.id]
+    assert (failed.state, failed.begun) == (State.FAILED, execution.created)
+    assert restarted(driver.flow_of(failed), failed, driver.now).begun == driver.now
+
+
 def test_a_label_says_what_was_restarted_or_replayed():
     driver = Driver()
     source = flow(log("a", "{{ labels.system.restarted ?? unknown }}"))

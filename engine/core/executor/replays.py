@@ -27,6 +27,7 @@ def replayed(
         return _from_start(execution, flow.revision, new_id, now, by)
     runs = _kept(plan_of(flow), execution, from_task_run, now)
     base = _another(execution, flow.revision, new_id, by)
+    base = replace(base, rendered={**base.rendered, "inherited": len(execution.histories)})
     return _renumbered(replace(base.moved(State.RESTARTED, now), task_runs=TaskRuns(runs.values())), execution.id)
 
 
