@@ -166,7 +166,7 @@ class Decisions:
             return (await self.late.told(case.pause, person)).notice(*self._status(case))
         now = self.office.now()
         if case.pause.deadline is not None and case.pause.deadline <= now:
-            return self.late.expired(case.pause, person).notice(*self._status(case))
+            return (await self.late.expired(case.pause, person)).notice(*self._status(case))
         asked = Asked(
             "decide", person, room, case.flow, case.pause.task_id, case.execution.id, case.execution.started_by
         )

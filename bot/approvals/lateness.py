@@ -6,9 +6,10 @@ from typing import Any
 from bot.approvals import answering
 from bot.approvals.outlook import DECISIONS
 from bot.audit import trail
+from bot.cards import outline
 from bot.cards.drawing import platform_of
 from bot.cards.parts import PLATFORMS, STATE_WORDS, elapsed, for_reader
-from bot.cards.pause_cards import THEN
+from bot.cards.pause_cards import outcome
 from bot.commands.references import short
 from bot.conversation import Person
 from bot.office import Office
@@ -26,7 +27,7 @@ class Lateness:
     async def told(self, pause: PauseRow, person: Person) -> Answer:
         """E21 or E24: who ended a pause, when and where."""
         if pause.state == "EXPIRED":
-            return self.expired(pause, person)
+            return await self.expired(pause, person)
         deed = await self.office.engine.database.read(
             lambda connection: chat_audit.last(connection, pause.id, DECISIONS)
         )
@@ -41,7 +42,8 @@ class Lateness:
             decided = "answered" if pause.state == "RESUMED" else "cancelled"
         else:
             execution = await self.office.engine.execution(pause.execution_id)
-            return answer("E17", id=code(short(execution.id)), state=STATE_WORDS[execution.state], verb="answer")
+            state = STATE_WORDS[execution.state] if execution.state.is_terminal else "past this question"
+            return answer("E17", id=code(short(execution.id)), state=state, verb="answer")
         ago = f"{elapsed((now - when).total_seconds())} ago ({for_reader(when, person)})"
         return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
 
@@ -59,13 +61,15 @@ class Lateness:
         await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
         return said
 
-    def expired(self, pause: PauseRow, person: Person) -> Answer:
+    async def expired(self, pause: PauseRow, person: Person) -> Answer:
         """E24: when the time ran out, and what the flow did then."""
         ended = pause.deadline or pause.decided_at or pause.created
         waited = round((ended - pause.created).total_seconds())  # the question is written a moment after its time began
         why = f"no answer in {elapsed(waited if waited < 600 else round(waited / 60) * 60)}"
-        outcome = THEN.get(pause.deadline_behavior, "the flow decided")
-        return answer("E24", time=for_reader(ended, person), why=why, outcome=outcome, run=short(pause.execution_id))
+        flow = await self.office.flow_of(await self.office.engine.execution(pause.execution_id))
+        in_loop = flow is not None and outline.in_loop(flow, pause.task_id)
+        then = outcome(pause.deadline_behavior, in_loop=in_loop) or "the flow decided"
+        return answer("E24", time=for_reader(ended, person), why=why, outcome=then, run=short(pause.execution_id))
 
 
 def _one_choice(details: Mapping[str, Any]) -> str:

@@ -121,6 +121,7 @@ class Drawing:
             *await self._policy(pause, execution),
             outlook=await self._outlook(pause, flow, asked),
             rounds=tuple(parts.rounds(execution, run)),
+            in_loop=flow is not None and outline.in_loop(flow, pause.task_id),
         )
         return pause_card(view, office.ids, office.pages)
 

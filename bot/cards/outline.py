@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.core.flow import Flow
+from engine.core.flowable import ItemsTask
 from engine.core.json_text import read_json
 from engine.core.task import Task
 from engine.tasks.aliases import public_links
@@ -74,6 +75,12 @@ def places(flow: Flow) -> Iterator[Place]:
 def find(flow: Flow, task_id: str) -> Place | None:
     """Where a task stands; None when the flow has none of that name."""
     return next((place for place in places(flow) if place.task.id == task_id), None)
+
+
+def in_loop(flow: Flow, task_id: str) -> bool:
+    """Whether a step is in a Loop, so that what would end a run ends its round of the loop."""
+    place = find(flow, task_id)
+    return place is not None and any(isinstance(above.task, ItemsTask) for above in place.parents)
 
 
 def continues_with(flow: Flow, task_id: str) -> str:

@@ -168,7 +168,10 @@ def rounds(execution: Execution, task_run_id: str) -> list[str]:
     run = execution.task_runs.get(task_run_id)
     while run is not None:
         above = execution.task_runs.get(run.parent_id or "")
-        if run.value is not None and (above is None or (above.value, above.iteration) != (run.value, run.iteration)):
+        items = above.rendered.get("items") if above is not None else None  # of a Loop, whose runs carry numbers
+        if items and run.value is not None:
+            values.insert(0, items[int(run.value)][0])
+        elif run.value is not None and (above is None or (above.value, above.iteration) != (run.value, run.iteration)):
             values.insert(0, run.value)
         run = above
     return values

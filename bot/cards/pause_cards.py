@@ -20,6 +20,7 @@ THEN = {
     "FAIL": "the step fails",
     "CANCEL": "the run is cancelled",
 }
+ROUND_ENDS = "its round of the loop is cancelled, the others go on"
 MAX_MESSAGE = 2500
 MAX_BUTTONS = 5  # a row of Discord's
 MAX_VOTES = 12
@@ -78,6 +79,12 @@ class PauseView:
     votes: tuple[Voted, ...] = ()
     outlook: Outlook = NOTHING
     rounds: tuple[str, ...] = ()  # the values of the loops that the task is in
+    in_loop: bool = False  # what would end the run ends its round of the loop
+
+
+def outcome(behavior: str, *, in_loop: bool) -> str:
+    """What becomes of a question that nobody answers in time, in words; "" when those of the flow must do."""
+    return ROUND_ENDS if in_loop and behavior == "CANCEL" else THEN.get(behavior, "")
 
 
 def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
@@ -152,11 +159,11 @@ def plain_lines(text: str, limit: int) -> str:
 
 def _verdict(view: PauseView) -> str:
     if view.state == "EXPIRED":
-        return f"Nobody answered in time; {THEN.get(view.behavior, 'the deadline passed')}."
+        return f"Nobody answered in time; {outcome(view.behavior, in_loop=view.in_loop) or 'the deadline passed'}."
     if view.decided is None:
         return {
             "RESUMED": "The flow went on.",
-            "KILLED": "The run was stopped before anybody answered.",
+            "KILLED": "The step was stopped before anybody answered.",
             "SUPERSEDED": "The run was started again; this question no longer counts.",
         }.get(view.state, "It is over.")
     decided = view.decided
@@ -191,7 +198,8 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
         if view.outlook.last_time:
             facts.append(Fact("Last time", view.outlook.last_time, short=False))
         if view.deadline:
-            facts.append(Fact("Without an answer", THEN.get(view.behavior, "the flow decides"), short=False))
+            silence = outcome(view.behavior, in_loop=view.in_loop) or "the flow decides"
+            facts.append(Fact("Without an answer", silence, short=False))
     else:
         when = view.decided.at if view.decided else view.decided_at
         if when:

@@ -19,7 +19,7 @@ from bot.approvals.prices import NO_PRICES, Prices
 from bot.approvals.prospect import MAX_TASKS, MAX_WALK, Outlook, facts, following, rest, stated, templates
 from bot.approvals.silence import ending
 from bot.approvals.votes import meter
-from bot.cards.outline import continues_with, message_before, message_text, places
+from bot.cards.outline import continues_with, in_loop, message_before, message_text, places
 from bot.cards.pause_cards import Decided, PauseView, pause_card
 from bot.cards.run_cards import RunView, run_card
 from bot.conversation import Card, Field, Form, Listing, Notice
@@ -191,6 +191,7 @@ def _pause(
         need=rule.need,
         meter=meter((), rule),
         outlook=_outlook(flow, task, rule, prices),
+        in_loop=in_loop(flow, task.id),
     )
     name = f"{flow.id}-{task.id}"
     found = [Scene(name, pause_card(view, ids, pages))]

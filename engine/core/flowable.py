@@ -23,7 +23,7 @@ from engine.core.task import AnyTask, Task
 
 Section = Literal["tasks", "errors", "finally", "after", "onPause"]
 Mode = Literal["text", "typed", "list"]
-End = Literal["errors", "finally", "closing"]
+End = Literal["errors", "finally", "outputs", "closing"]
 Wanted = Mapping[str, tuple[Any, Mode]]  # key → template or value holding templates, and what it gives
 
 FALSY = frozenset({"", "0", "-0", "false"})

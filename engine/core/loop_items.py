@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.core.execution import TaskRun
+from engine.core.executor.iterations import ended_as, left_by
 from engine.core.executor.plans import Place
 from engine.core.flowable import ItemsTask, compact
 from engine.core.json_text import read_json
 from engine.core.outputs import paths_of
-from engine.core.state import State
 
 STORAGE = "kestra://"
 
@@ -47,21 +47,22 @@ def item_variables(runs: Mapping[str, TaskRun], places: Mapping[str, Place], run
 
 
 def ended_iteration(runs: Mapping[str, TaskRun], places: Mapping[str, Place], run: TaskRun) -> dict[str, Any] | None:
-    """The state and the outputs of the iteration at whose end a run stands; None for any other run."""
+    """The state and the outputs of the iteration at whose end a run stands, and whether it was left before its tasks
+    were through; None for any other run."""
     loop = runs.get(run.parent_id or "")
     task = places[loop.task_id].task if loop is not None and loop.task_id in places else None
-    if loop is None or not isinstance(task, ItemsTask) or task.closing is None or task.closing.id != run.task_id:
+    if loop is None or not isinstance(task, ItemsTask):
+        return None
+    collector = task.collector(loop)
+    if run.task_id not in (collector, task.closing.id if task.closing is not None else None):
         return None
     paths = paths_of(runs)
     path = paths.of_run[run.id]
     steps = [step.id for _, tasks in task.lists() for step in tasks]
     known = {one.id: one for step in steps for found in paths.runs.get((step, path), ()) if (one := runs.get(found))}
     beside = [one for one in known.values() if one.parent_id == run.parent_id and one.id != run.id]
-    states = {one.state for one in beside}
-    state = next((state for state in (State.KILLED, State.FAILED, State.WARNING) if state in states), State.SUCCESS)
-    collector = task.collector(loop)
     outputs = next((one.outputs for one in beside if one.task_id == collector), None)
-    return {"state": state.value, "outputs": outputs or {}}
+    return {"state": ended_as(beside).value, "outputs": outputs or {}, "left": left_by(beside) is not None}
 
 
 class OwnOutputs(Mapping[str, Any]):

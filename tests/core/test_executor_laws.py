@@ -50,7 +50,7 @@ class Names:
 RETRY = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
 
 
-LEAVES = ["log", "fail", "retry", "skip", "sleep", "pause", "soft"]
+LEAVES = ["log", "fail", "retry", "skip", "sleep", "pause", "soft", "approval"]
 BEHAVIORS = ["RESUME", "WARN", "FAIL", "CANCEL"]
 
 
@@ -64,23 +64,29 @@ def leaf(kind: str, id: str, behavior: str | None) -> dict[str, Any]:
         "skip": log(id, runIf="false"),
         "sleep": task("flow.Sleep", id, duration="PT1S"),
         "pause": pause(id, **deadline),
+        "approval": task("flow.Approval", id),
+        "exit": task("execution.Exit", id),
     }[kind]
 
 
 @st.composite
-def tasks(draw: st.DrawFn, names: Names, depth: int) -> dict[str, Any]:
-    kind = draw(
-        st.sampled_from(LEAVES + (["seq", "par", "each", "if", "allow", "loop", "dag", "items"] if depth else []))
-    )
+def tasks(draw: st.DrawFn, names: Names, depth: int, *, in_loop: bool = False) -> dict[str, Any]:
+    groups = ["seq", "par", "each", "if", "allow", "loop", "dag", "items", "items"]
+    leaves = [*LEAVES, "exit"] if in_loop else LEAVES  # elsewhere it leaves open what nobody waits for any more
+    kind = draw(st.sampled_from(leaves + (groups if depth else [])))
     id = names(kind)
-    if kind in LEAVES:
+    if kind in leaves:
         return leaf(kind, id, draw(st.sampled_from([None, *BEHAVIORS])) if kind == "pause" else None)
     more: dict[str, Any] = {}
     if draw(st.integers(0, 4)) == 0:
         more["errors"] = [log(names("err"))]
     if draw(st.integers(0, 4)) == 0:
         more["finally"] = [log(names("fin"))]
-    children = draw(st.lists(tasks(names, depth - 1), min_size=2 if kind == "if" else 1, max_size=3))
+    children = draw(
+        st.lists(
+            tasks(names, depth - 1, in_loop=in_loop or kind == "items"), min_size=2 if kind == "if" else 1, max_size=3
+        )
+    )
     limit = draw(st.integers(0, 2))
     if kind == "each":
         values = draw(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3))
@@ -165,7 +171,9 @@ class Shuffled(Driver):
             if run.task_id.endswith("_break")
             else {"value": "x"}
         )
-        self.post(execution_id, e.TaskEnded(self.now, run_id, attempt, state, self.now, outputs))
+        ends = ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELED")
+        effects = {"exit": self.data.draw(st.sampled_from(ends))} if run.task_id.startswith("exit") else {}
+        self.post(execution_id, e.TaskEnded(self.now, run_id, attempt, state, self.now, outputs, effects))
 
     def work(self) -> None:
         while self.queue:
@@ -187,7 +195,7 @@ class Shuffled(Driver):
                 if self.timers and self.data.draw(st.booleans()):
                     self.pass_time(timedelta(seconds=10))
                 else:
-                    self.resume(now)
+                    self.resume(now, {"approve": self.data.draw(st.booleans())})
             elif now.state.is_terminal:
                 return now
             else:

@@ -10,7 +10,8 @@ from engine.core.commands import RunTask, SetTimer, StopTask
 from engine.core.events import RestartAsked, TaskEnded, TaskStateAsked
 from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor import find_task, plan_of
-from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, TimedTask
+from engine.core.flow import Flow
+from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, ItemsTask, TimedTask
 from engine.core.state import State
 from engine.runtime.decision import Decision
 from engine.store.commands import run_key, timer_key
@@ -57,6 +58,13 @@ def runs_of(execution: Execution) -> Iterable[TaskRun]:
     """The task runs of an execution, in order."""
     runs = execution.task_runs
     return runs.in_order() if isinstance(runs, TaskRuns) else runs.values()
+
+
+def may_leave(flow: Flow, run: TaskRun) -> bool:
+    """Whether a task run may end its execution in its own way; one in a Loop ends its iteration."""
+    place = plan_of(flow).places.get(run.task_id)
+    in_loop = place is not None and any(isinstance(above.task, ItemsTask) for above in place.above)
+    return not in_loop and run.task_id.startswith(("exits", "approval")) and run.state is not S.SKIPPED
 
 
 class Broken(AssertionError):
@@ -280,7 +288,27 @@ class Laws:
     def waits(self, after: Execution) -> None:
         """Everything that is open in an execution waits for a thing with a name, and that thing is on disk."""
         self._open_runs(after)
+        self._iterations(after)
         self._pauses(after)
+
+    def _iterations(self, after: Execution) -> None:
+        """An iteration of a Loop ends with all that is in it."""
+        is_first = after.attempt_number == 1 and after.histories[0][0] is S.CREATED
+        if after.state.is_terminal or not is_first or not self.corrected.isdisjoint(after.task_runs):
+            return  # what ran on beside an Exit outside of loops goes on when the execution is taken up again
+        for run in runs_of(after):
+            step = None if run.state.is_terminal else self._step(run, after)
+            if step is not None and step.state.is_terminal:
+                raise Broken("iterations end whole", f"{run.id} ({run.task_id}) is {run.state}, {step.id} has ended")
+
+    def _step(self, run: TaskRun, execution: Execution) -> TaskRun | None:
+        flow, step = self.world.flow(execution), run
+        while step.parent_id is not None:
+            above = execution.task_runs[step.parent_id]
+            if isinstance(find_task(flow, above.task_id), ItemsTask):
+                return step
+            step = above
+        return None
 
     def _open_runs(self, after: Execution) -> None:
         open_runs = [run for run in runs_of(after) if not run.state.is_terminal]
@@ -416,7 +444,7 @@ class Laws:
             return
         there = {run.task_id for run in execution.task_runs.values()}
         sections = {"finally": flow.finally_, "errors": flow.errors, "afterExecution": flow.after_execution}
-        exited = any("exit" in task for task in self.world.exits(execution)) or bool(flow.sla)
+        exited = any(may_leave(flow, run) for run in execution.task_runs.values()) or bool(flow.sla)
         natural = not exited and S.KILLING not in states and execution.state in (S.SUCCESS, S.WARNING, S.FAILED)
         due = {
             "finally": natural,

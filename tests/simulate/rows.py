@@ -41,11 +41,6 @@ class Seen:
         """The flow of an execution."""
         return self.flows[execution.namespace, execution.flow_id]
 
-    def exits(self, execution: Execution) -> list[str]:
-        """Tasks that may have ended the execution in their own way."""
-        names = [run.task_id for run in execution.task_runs.values()]
-        return ["exit" for name in names if name.startswith(("exits", "approval"))]
-
 
 def seen(connection: Connection) -> Store:
     """Every row."""

@@ -98,17 +98,6 @@ class World:
             inputs=inputs, labels=tuple(labels), origin=origin, original_id=id_,
         )  # fmt: skip
 
-    def exits(self, execution: Execution) -> list[str]:
-        """Effects of tasks that left the execution, and decisions that end it."""
-        found = []
-        for run in execution.task_runs.values():
-            task = run.task_id
-            if task.startswith("exits") and run.state is not State.SKIPPED:
-                found.append("exit")
-            if task.startswith("approval"):
-                found.append("exit")
-        return found
-
     def happened(self, execution_id: str, event: e.Event) -> None:
         """Something was told to the process: it may be told again."""
         if isinstance(event, REPEATABLE):

@@ -30,6 +30,7 @@ from engine.core.executor.attempts import end_attempt, fail, fail_attempt, retry
 from engine.core.executor.closing import close, outputs_rendered
 from engine.core.executor.decision import ACTIVE, Decision
 from engine.core.executor.effects import apply
+from engine.core.executor.iterations import leave_iteration
 from engine.core.executor.settling import settle
 from engine.core.executor.starting import start
 from engine.core.flow import Flow
@@ -195,6 +196,8 @@ def _task_ended(d: Decision, event: TaskEnded) -> None:
 def _exit(d: Decision, run: TaskRun, asked: str) -> None:
     state = EXITS.get(asked) or State(asked)
     run = d.put(run.attempted(State.SUCCESS, d.now))
+    if not d.is_killing and leave_iteration(d, run, state, tidies=False):
+        return
     if d.execution.state.is_terminal or d.is_killing:
         d.move(run, state)
         return

@@ -7,6 +7,7 @@ from engine.core.commands import CreateRetry, SetTimer
 from engine.core.durations import LONGEST
 from engine.core.execution import Attempt, TaskRun, altered
 from engine.core.executor.decision import Decision
+from engine.core.executor.iterations import is_left
 from engine.core.executor.stopping import stop_everything
 from engine.core.flowable import FlowableTask
 from engine.core.retries import Retry
@@ -87,6 +88,8 @@ def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
     """The run waiting for another try, or replaced by another execution; None when its failure is definite."""
     policy, place = policy_of(d, run), d.place(run)
     if policy is None or place is None:
+        return None
+    if is_left(d, run):
         return None
     is_new = policy.behavior == "CREATE_NEW_EXECUTION"
     if d.execution.state.is_terminal and (is_new or place.root_section != "after"):

@@ -10,6 +10,7 @@ from engine.core.execution import TaskRun, altered
 from engine.core.executor.attempts import end, fail
 from engine.core.executor.closing import leave
 from engine.core.executor.decision import Decision
+from engine.core.executor.iterations import leave_iteration
 from engine.core.executor.stopping import leave_with, stop_waiting
 from engine.core.flowable import Behavior, PausingTask, enabled
 from engine.core.state import State
@@ -121,19 +122,21 @@ def expire(d: Decision, run: TaskRun) -> None:
 
 
 def conclude(d: Decision, run: TaskRun, behavior: Behavior) -> None:
-    """End a pause the way it asks for, and with it the execution if that is what it asks for."""
+    """End a pause the way it asks for, and with it its iteration of a Loop or the execution, if it asks for that."""
+    if behavior in ENDS and leave_iteration(d, run, ENDS[behavior], tidies=behavior != "KILL"):
+        return
     if behavior in ENDS and d.execution.state.is_terminal:  # left by Exit while the pause waited: it has its state
         d.move(run, ENDS[behavior])
         return
     if behavior == "CANCEL":
         leave_with(d, run, State.CANCELLED)
-        stop_waiting(d)
+        stop_waiting(d, [d.run(one) for one in reversed(list(d.index.open))])
         leave(d, State.CANCELLED)
     elif behavior == "KILL":
         leave_with(d, run, State.KILLED)
     elif behavior == "SUCCEED":
         leave_with(d, run, State.SUCCESS)
-        stop_waiting(d)
+        stop_waiting(d, [d.run(one) for one in reversed(list(d.index.open))])
         leave(d, State.SUCCESS)
     else:
         end(d, run, STATES.get(behavior, State.SUCCESS))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine.core.execution import Execution, TaskRun, TaskRuns, number_of
+from engine.core.executor.iterations import LEFT
 from engine.core.executor.plans import Plan, plan_of
 from engine.core.executor.restarts import ancestors_of, reopened, restarted
 from engine.core.flow import Flow
@@ -130,7 +131,8 @@ def _kept(plan: Plan, execution: Execution, target_id: str, now: datetime) -> di
     for run_id in chain[1:]:
         runs[run_id] = reopened(runs[run_id], now)
     for run in list(runs.values()):  # parents come before their children
-        if run.id in runs and run.id not in chain and (not run.state.is_terminal or run.state is State.KILLED):
+        was_stopped = run.state is State.KILLED and LEFT not in run.rendered
+        if run.id in runs and run.id not in chain and (not run.state.is_terminal or was_stopped):
             above = runs.get(run.parent_id or "")
             if above is None or not above.state.is_terminal:
                 runs[run.id] = _revived(plan, runs, run, now)

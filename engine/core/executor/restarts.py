@@ -10,6 +10,7 @@ from engine.core.commands import CancelTimer, ClosePause
 from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor import promises
 from engine.core.executor.decision import Decision
+from engine.core.executor.iterations import LEFT, TIDIES
 from engine.core.executor.levels import take
 from engine.core.executor.plans import Plan, plan_of
 from engine.core.executor.stopping import children_of
@@ -104,7 +105,8 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
     for run_id in above:
         runs[run_id] = reopened(runs[run_id], now)
     _forget_ends(plan, runs, {task_run_id, *above})
-    runs[task_run_id] = runs[task_run_id].moved(to, now)
+    kept = {key: value for key, value in runs[task_run_id].rendered.items() if key not in (LEFT, TIDIES)}
+    runs[task_run_id] = replace(runs[task_run_id], rendered=kept).moved(to, now)
     kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
     again = execution.moved(State.RESTARTED, now)
     return replace(again, task_runs=TaskRuns(runs.values()), outputs=None, rendered=kept, held=False)
@@ -112,7 +114,7 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
 
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
-    forgotten = {"looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted"}
+    forgotten = {"looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted", LEFT, TIDIES}
     if "unprepared" in run.rendered:  # what comes before its question comes again, and then it asks
         forgotten |= {"unprepared", "answered", "verdict"}
     kept = {key: value for key, value in run.rendered.items() if key not in forgotten}
@@ -120,9 +122,11 @@ def reopened(run: TaskRun, now: datetime) -> TaskRun:
 
 
 def _was_interrupted(runs: dict[str, TaskRun], run: TaskRun) -> bool:
-    """Whether a run was stopped because another beside it failed."""
-    above = runs.get(run.parent_id or "")
-    return above is not None and "interrupted" in above.rendered and run.state in (State.KILLED, State.CANCELLED)
+    """Whether a run was stopped because another beside it failed, or left their iteration of a Loop as FAILED."""
+    if run.state not in (State.KILLED, State.CANCELLED):
+        return False
+    above = [runs[one].rendered for one in ancestors_of(runs, run)]
+    return bool(above) and ("interrupted" in above[0] or any(one.get(LEFT) == State.FAILED for one in above))
 
 
 def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -> None:

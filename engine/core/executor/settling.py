@@ -9,13 +9,15 @@ from engine.core.execution import TaskRun, number_of
 from engine.core.executor.attempts import end
 from engine.core.executor.closing import close, left
 from engine.core.executor.decision import Decision
+from engine.core.executor.iterations import LEFT, TIDIES, WORST, all_ended_as, ended_as, is_left, left_by
 from engine.core.executor.levels import Lane, Level
 from engine.core.executor.loops import repeat
 from engine.core.executor.pauses import conclude, pause, unprepared
-from engine.core.executor.timeouts import stop_below
+from engine.core.executor.stopping import forget_waits, stop_below
 from engine.core.flowable import (
     Body,
     DirectoryTask,
+    End,
     FlowableTask,
     ItemsTask,
     LoopingTask,
@@ -26,7 +28,7 @@ from engine.core.flowable import (
 from engine.core.state import State
 from engine.core.task import Task
 
-WORST = (State.KILLED, State.FAILED, State.WARNING)  # one of these makes the whole so
+WELL = (State.SUCCESS, State.WARNING)  # an iteration that ended so hands something on
 STOPPED = frozenset({"late", "verdict"})  # none of its tasks begins any more: it took too long, or nobody answered
 
 
@@ -49,18 +51,26 @@ def settle(d: Decision, run_id: str | None) -> None:
     if d.execution.held:
         return
     place = d.place(run)
-    is_left = place is not None and _is_left(d, place.root_section)
+    is_over = is_left(d, run) or (place is not None and _is_left(d, place.root_section))
     if isinstance(task, DirectoryTask):
-        _settle_directory(d, run, task, level, is_left)
+        _settle_directory(d, run, task, level, is_over)
         return
-    if is_left:
-        if level.open == 0:  # somebody left the execution with Exit: what runs may end, nothing new starts
-            end(d, run, guess(level.lane("tasks")))
+    if is_over:
+        if level.open == 0:  # the execution or its iteration of a Loop was left: what runs may end, nothing new starts
+            _end_left(d, run, task, level)
         return
     if isinstance(task, PausingTask) and "answered" not in run.rendered:
         _settle_question(d, run, task, level)
         return
     _settle_flowable(d, run, task, level)
+
+
+def _end_left(d: Decision, run: TaskRun, task: FlowableTask, level: Level) -> None:
+    forget_waits(d, run)
+    if LEFT in run.rendered:
+        d.move(run, State(run.rendered[LEFT]))
+    else:
+        end(d, run, _sum(d, run, task, level.lane("tasks")))
 
 
 def _settle_question(d: Decision, run: TaskRun, task: PausingTask, level: Level) -> None:
@@ -120,7 +130,21 @@ def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple
     if isinstance(task, LoopingTask) and not main.has(State.FAILED) and not main.has(State.KILLED):
         repeated = repeat(d, run, task)
         return None if repeated is None else (repeated[0], repeated[1] or guess(main))
-    return run, guess(main)
+    return run, _sum(d, run, task, main)
+
+
+def _sum(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> State:
+    """What the ended tasks of a run amount to."""
+    if not isinstance(task, ItemsTask):
+        return guess(main)
+    body = d.body(run, task)
+    return all_ended_as(_steps(d, main, body, value) for value in main.latest) if body is not None else guess(main)
+
+
+def _steps(d: Decision, lane: Lane, body: Body, value: str) -> list[TaskRun]:
+    """The runs of one value, in their order."""
+    there = (d.run(lane.runs.get((one.id, value))) for one in body.tasks)
+    return [run for run in there if run is not None]
 
 
 def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
@@ -133,9 +157,7 @@ def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> Tas
     for number in range(len(run.rendered["items"])):
         if str(number) not in main.latest:
             continue  # the loop ended before its turn
-        there = [d.run(main.runs.get((step.id, str(number)))) for step in (body.tasks if body else ())]
-        ended = {one.state for one in there if one is not None}
-        states[next((state for state in WORST if state in ended), State.SUCCESS).value] += 1
+        states[ended_as(_steps(d, main, body, str(number)) if body else ()).value] += 1
         closing = d.run(main.runs.get((last, str(number)))) if last is not None else None
         given[number] = closing.outputs if closing is not None else None
     return d.put(replace(run, outputs={**(run.outputs or {}), **task.collected(run, given, states)}))
@@ -285,17 +307,28 @@ def _following(
     d: Decision, lane: Lane, body: Body, value: str, latest: str, *, is_stopped: bool = False
 ) -> Task | None:
     """The task of a value that begins after its latest one; of a value in which one has failed only its ends do."""
-    judged = [one for one in body.tasks if one.id not in body.ends] if body.isolated else []  # else a failure ends all
-    steps = [d.run(lane.runs.get((one.id, value))) for one in judged]
-    states = {run.state for run in steps if run is not None}
-    has_failed = State.FAILED in states or (is_stopped and (None in steps or State.KILLED in states))
-    is_over = has_failed or is_stopped or State.KILLED in states
-    begins = {None: not is_over, "errors": has_failed, "finally": True, "closing": not is_stopped}
+    steps = _steps(d, lane, body, value) if body.isolated else []  # else a failure ends all
+    begins = _beginning(body, steps, is_stopped=is_stopped)
     names = [one.id for one in body.tasks]
     for task in body.tasks[names.index(latest) + 1 if latest in names else 0 :]:
         if begins[body.ends.get(task.id)] and (task.id, value) not in lane.runs:
             return task
     return None
+
+
+def _beginning(body: Body, steps: list[TaskRun], *, is_stopped: bool) -> dict[End | None, bool]:
+    """Which kinds of tasks of a value may begin after those of its runs that are there, all ended."""
+    left = left_by(steps)
+    if left is not None:
+        hands_on = ended_as(steps) in WELL and not is_stopped
+        tidies = TIDIES in left.rendered
+        return {None: False, "errors": False, "finally": tidies, "outputs": hands_on, "closing": not is_stopped}
+    own = [one.id for one in body.tasks if body.isolated and body.ends.get(one.id) in (None, "outputs")]
+    ended = {run.task_id: run.state for run in steps}
+    states = {ended.get(task_id) for task_id in own}
+    has_failed = State.FAILED in states or (is_stopped and (None in states or State.KILLED in states))
+    goes_on = not (has_failed or is_stopped or State.KILLED in states)
+    return {None: goes_on, "errors": has_failed, "finally": True, "outputs": goes_on, "closing": not is_stopped}
 
 
 def _grow_graph(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:

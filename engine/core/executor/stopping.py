@@ -1,5 +1,7 @@
 """Ending an execution from outside its tasks: kill, Exit, a broken promise, a replacement by another execution."""
 
+from collections.abc import Collection, Iterable
+
 from engine.core.commands import CancelRetry, CancelTimer, ClosePause, StopSubflow, StopTask
 from engine.core.execution import TaskRun
 from engine.core.executor.decision import Decision
@@ -140,13 +142,37 @@ def stop_everything(d: Decision, state: State, first: State | None = None) -> No
             first = None
 
 
-def stop_waiting(d: Decision) -> None:
-    """End every run that has not begun, waits for a person or for another attempt; what runs may end."""
-    for run_id in reversed(list(d.index.open)):
-        run = d.run(run_id)
+def stop_waiting(d: Decision, runs: Iterable[TaskRun | None]) -> None:
+    """End those runs that have not begun, wait for a person or for another attempt; what runs may end."""
+    for run in runs:
         if run is not None and (run.state.is_created or run.state in (State.PAUSED, State.RETRYING)):
             stop_work(d, run)
             d.move(run, State.KILLED)
+
+
+def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED, *, spared: Collection[str] = ()) -> None:
+    """End everything that is open below a run, and the work behind it; handlers of a Loop's items are `spared`."""
+    for below in open_below(d, run, spared):
+        task = d.task(below)
+        if not isinstance(task, FlowableTask) or below.state is State.PAUSED or isinstance(task, DirectoryTask):
+            stop_work(d, below)
+        else:
+            forget_waits(d, below)
+        d.move(cut_short(below, d), state)
+
+
+def open_below(d: Decision, run: TaskRun, spared: Collection[str] = ()) -> list[TaskRun]:
+    """What is open below a run, the latest first, but for its children that run a `spared` task and what is below."""
+    found: list[TaskRun] = []
+    level = d.index.levels.get(run.id)
+    for lane in reversed(list(level.lanes.values())) if level is not None else ():
+        for below in map(d.run, reversed(list(lane.runs.values()))):
+            if below is None or below.task_id in spared:
+                continue
+            found += open_below(d, below)
+            if not below.state.is_terminal:
+                found.append(below)
+    return found
 
 
 def leave_with(d: Decision, run: TaskRun, state: State) -> None:

@@ -1,6 +1,5 @@
 """The `timeout` of tasks that no worker runs: what takes longer is stopped and fails."""
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from engine.core.commands import SetTimer
@@ -8,8 +7,8 @@ from engine.core.durations import to_iso
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import fail_attempt
 from engine.core.executor.decision import Decision
-from engine.core.executor.stopping import cut_short, forget_waits, stop_work
-from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, PausingTask, TimedTask, Wanted, to_wait
+from engine.core.executor.stopping import forget_waits, stop_below, stop_work
+from engine.core.flowable import ExecutableTask, FlowableTask, PausingTask, TimedTask, Wanted, to_wait
 from engine.core.state import State
 from engine.core.task import Task
 
@@ -49,24 +48,8 @@ def reached(d: Decision, run: TaskRun, key: str) -> None:
         return  # its tasks have ended, only handlers are left
     d.log("ERROR", message, run)
     body = d.body(run, task)
-    stop_below(d, run, spared=[name for name, end in body.ends.items() if end != "closing"] if body else ())
+    stop_below(d, run, spared=[name for name, end in body.ends.items() if end in ("errors", "finally")] if body else ())
     forget_waits(d, run)
     kept = {name: value for name, value in run.rendered.items() if name not in ("waiting", "timer")}
     d.put(replace(run, rendered={**kept, "late": True}))
     d.dirty[run.id] = None
-
-
-def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED, *, spared: Collection[str] = ()) -> None:
-    """End everything that is open below a run, and the work behind it; handlers of a Loop's items are `spared`."""
-    for run_id in reversed(list(d.index.open)):
-        below = d.run(run_id)
-        line = [below, *d.ancestors(below)] if below is not None else []
-        child = next((one for one in line if one.parent_id == run.id), None)
-        if below is None or child is None or child.task_id in spared:
-            continue
-        task = d.task(below)
-        if not isinstance(task, FlowableTask) or below.state is State.PAUSED or isinstance(task, DirectoryTask):
-            stop_work(d, below)
-        else:
-            forget_waits(d, below)
-        d.move(cut_short(below, d), state)

@@ -168,7 +168,7 @@ ignoreMissing: true
 
 
 class Exit(RunnableTask):
-    """End the execution now, in the given state."""
+    """End the execution, or the iteration of a Loop that it is in, now, in the given state."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

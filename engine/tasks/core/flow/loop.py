@@ -20,23 +20,25 @@ from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 
 
 class CollectOutputs(RunnableTask):
-    """The last step of each iteration: what it hands on, typed."""
+    """The last step of each iteration: what it hands on, typed. Of one that was left what can be told."""
 
-    values: Property[dict[str, Any]]
     of: Any = Field(exclude=True)
     stores: bool = False
 
     async def run(self, context: RunContext) -> Mapping[str, Any]:
-        given = dict(self.values)
+        is_left = context.variables.get("iteration", {}).get("left", False)
+        given: dict[str, Any] = {}
         for output in self.of:
-            if output.required:
-                continue
             try:
                 given[output.id] = await context.render(output.value)
             except ExpressionFailed as error:
-                context.log(f"Failed to render optional output '{output.id}'. Output is ignored. {error}", "WARN")
+                if output.required and not is_left:
+                    raise
+                kind = "optional output" if not output.required else "output"
+                context.log(f"Failed to render {kind} '{output.id}'. Output is ignored. {error}", "WARN")
+        known = [output for output in self.of if output.id in given or not output.required]
         try:
-            found = coerce_outputs(self.of, given)
+            found = coerce_outputs(known, given)
         except InputInvalid as error:
             raise TaskFailed(f"The outputs of the iteration do not fit: {error.message}") from error
         for secret in secrets_of(self.of, found):
@@ -116,8 +118,7 @@ tasks:
     @cached_property
     def _collectors(self) -> Mapping[bool, Task]:
         """The last step of each iteration, by whether it stores."""
-        values = {output.id: output.value for output in self.outputs if output.required}
-        last = {"type": self.type, "values": values, "of": self.outputs}
+        last = {"type": self.type, "of": self.outputs}
         return {
             stores: CollectOutputs(id=f"{self.id}_{'stored' if stores else 'outputs'}", stores=stores, **last)
             for stores in (self._ways() if self.outputs else ())
@@ -133,7 +134,8 @@ tasks:
     def _ends(self) -> Mapping[str, End]:
         handlers: dict[str, End] = {task.id: "errors" for task in self.errors}
         handlers |= {task.id: "finally" for task in self.finally_}
-        return {**handlers, **({self.closing.id: "closing"} if self.closing is not None else {})}
+        collectors: dict[str, End] = {task.id: "outputs" for task in self._collectors.values()}
+        return {**handlers, **collectors, **({self.closing.id: "closing"} if self.closing is not None else {})}
 
     def _collector(self, run: TaskRun) -> Task | None:
         ways = self._collectors
