@@ -187,6 +187,24 @@ async def test_how_each_is_asked(context):
         assert (asked["x-trino-catalog"], asked["x-trino-schema"], asked["x-trino-user"]) == ("hive", "shop", "flows")
 
 
+@pytest.mark.parametrize("code", [502, 503, 504])
+async def test_trino_is_asked_again_when_it_can_not_be_reached_for_a_moment(context, code):
+    """`trino.io/docs`, client protocol: after these three the client tries again in 50 to 100 milliseconds."""
+    turned_away = set()
+
+    def gateway(request):
+        if (request.method, request.path) in turned_away:
+            return trino(request)
+        turned_away.add((request.method, request.path))
+        return Answered("no healthy upstream", code)
+
+    asked = {"type": f"{JDBC}.trino.Query", **WHO, "sql": "SELECT 1", "fetchType": "FETCH"}
+    with serving(gateway) as running:
+        found = await context.run(**asked, url=running.url.replace("http:", "jdbc:trino:"))
+    assert found.rows == ROWS
+    assert len(turned_away) == 3
+
+
 async def test_trino_goes_on_elsewhere(context):
     def gateway(request):
         if request.method == "POST":

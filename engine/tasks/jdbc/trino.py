@@ -1,13 +1,21 @@
 """`io.kestra.plugin.jdbc.trino`: statements for Trino, over HTTP."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
+from engine.core.retries import Retry
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.http_options import HttpOptions
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic, row_of
 from engine.tasks.trino_values import value_of
+
+# What stands before Trino may not reach it for a moment: it is asked again then, as its own clients do. Nothing is done
+# twice by that, for a statement begins when its first `nextUri` is read.
+BRIEFLY = Retry(type="exponential", interval=timedelta(seconds=0.1), max_attempts=5)
+PATIENT = HttpOptions(retry=BRIEFLY, retry_on_status_codes=(502, 503, 504))
 
 
 class TrinoConnected(HttpSqlFields):
@@ -52,7 +60,7 @@ class TrinoConnected(HttpSqlFields):
     async def _told(
         self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any
     ) -> dict[str, Any]:
-        answer = await self.ask(context, method, url, headers=headers, carries=True, **body)
+        answer = await self.ask(context, method, url, headers=headers, options=PATIENT, carries=True, **body)
         found = rest_service.mapped(rest_service.parsed(answer, self.service), self.service)
         if error := found.get("error"):
             raise TaskFailed(f"Trino refused: {error.get('message')}")
