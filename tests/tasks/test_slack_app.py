@@ -198,7 +198,7 @@ async def test_people(app):
     ann = (await app("users.Info", user="U1")).model_dump(by_alias=True)
     assert (ann["realName"], ann["tzOffset"], ann["has2fa"], ann["isBot"]) == ("Ann Lee", 3600, True, False)
     assert (ann["updated"], ann["profile"]["email"]) == ("2023-11-14T22:13:20Z", "ann@example.com")
-    assert (ann["profile"]["image24"], ann["profile"]["statusExpiration"]) == ("http://i/24", None)
+    assert (ann["profile"]["image24"], ann["profile"]["statusExpiration"]) == ("http://i/24", "1970-01-01T00:00:00Z")
     assert (await app("users.LookupByEmail", email="ann@example.com")).id == "U1"
     with pytest.raises(TaskFailed, match=r"users_not_found.*users:read\.email"):
         await app("users.LookupByEmail", email="nobody@example.com")
@@ -338,6 +338,14 @@ async def test_no_odd_answer_ends_in_a_traceback(app, monkeypatch, kind):
             await app(kind, **READ[kind])
         except TaskFailed as error:
             assert error.message.startswith("Slack's answer to ")  # noqa: PT017  some take what others do not
+
+
+@pytest.mark.parametrize("odd", ["x", [5], 10**20])
+async def test_a_moment_that_is_none_is_told(app, monkeypatch, odd):
+    user = {"id": "U1", "profile": {"status_expiration": odd}}
+    monkeypatch.setattr(app.slack, "answer", lambda method, given: {"ok": True, "user": user})
+    with pytest.raises(TaskFailed, match=r"`profile\.status_expiration`: .* is no moment in seconds since 1970"):
+        await app("users.Info", user="U1")
 
 
 async def test_a_refusal_names_the_scope_that_is_missing(app, monkeypatch):

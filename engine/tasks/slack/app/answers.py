@@ -11,8 +11,13 @@ from engine.plugin import Outputs, TaskFailed
 
 
 def _moment(seconds: Any) -> str | None:
-    """Seconds since 1970 as a date; Slack's 0 stands for never."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z") if seconds else None
+    """Seconds since 1970 as a date, as in Kestra: Slack's 0 for never is 1970, too."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (TypeError, OverflowError, OSError) as error:
+        raise ValueError("is no moment in seconds since 1970") from error
 
 
 Instant = Annotated[str | None, BeforeValidator(_moment)]
