@@ -75,7 +75,10 @@ class HttpOptions(Part):
     proxy: Proxy | None = None
     auth: Auth | None = None
     ssl: Ssl | None = Field(default=None, validation_alias=AliasChoices("ssl", "sslOptions"))
-    follow_redirects: bool = True
+    follow_redirects: bool = Field(
+        default=True,
+        description="A 307 or 308 takes the body along, also to another host, as in curl and browsers; `auth` stays.",
+    )
     allow_failed: bool = False
     allowed_response_codes: Annotated[list[int], BeforeValidator(document_from_text)] | None = None
     default_charset: str = "UTF-8"
