@@ -510,3 +510,9 @@ def test_what_has_no_effect_any_more_is_no_error():
     run = "{id: run, type: io.kestra.plugin.docker.Run, containerImage: alpine, warningOnStdErr: false}"
     [found] = check(f"{HEAD}tasks:\n  - {run}\n", catalogue(), "")
     assert (found.code, found.severity) == ("old-property", "warning")
+
+
+def test_what_is_not_served_is_told_as_that():
+    task = "{id: run, type: io.kestra.plugin.fs.ssh.Command, host: h, proxyCommand: nc %h %p, commands: [id]}"
+    [found] = check(f"{HEAD}tasks:\n  - {task}\n", catalogue(), "")
+    assert (found.code, found.severity) == ("not-served", "warning")

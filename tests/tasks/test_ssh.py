@@ -152,3 +152,9 @@ async def test_files_are_taken_and_start_executions(context, machine, tmp_path):
     trigger = cls.model_validate(given, context={"registry": catalogue()})
     assert [one["name"] for one in (await trigger.poll(context)).found.files] == ["c.csv"]
     assert (await trigger.poll(context)).found is None
+
+
+async def test_a_machine_is_not_reached_by_a_command_of_this_one(context):
+    task = {"type": "io.kestra.plugin.fs.ssh.Command", "host": "127.0.0.1", "username": "u", "password": "p"}
+    with pytest.raises(TaskFailed, match="start no command of this machine"):
+        await context.run(**task, commands=["id"], proxyCommand="nc %h %p")

@@ -1,11 +1,11 @@
 """`io.kestra.plugin.fs.ssh`: commands on other machines."""
 
 import asyncio
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, ShellText, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, ShellText, TaskFailed, Unserved
 from engine.tasks.property_types import JsonMap, OptionalText, TextList
 from engine.tasks.runners import Stream, pass_on
 from engine.tasks.script_output import ScriptOutput
@@ -51,6 +51,10 @@ commands:
     open_ssh_config_dir: Any = Field(default=None, alias="openSSHConfigDir")
     open_ssh_config_path: Any = Field(default=None, alias="openSSHConfigPath")
     use_open_ssh_config: Any = Field(default=None, alias="useOpenSSHConfig")
+    proxy_command: Annotated[
+        Property[OptionalText],
+        Unserved("Flows start no command of this machine to reach another.", "Reach the machine directly."),
+    ] = None
     warning_on_std_err: Any = None
 
     def key(self) -> tuple[str | None, str | None]:
