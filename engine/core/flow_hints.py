@@ -201,6 +201,7 @@ def _no_list(flow: Flow) -> Iterator[Finding]:
             json.loads(text)
         except ValueError:
             advice = f"Write `[{text.strip()}]`." if "\n" not in text.strip() else "Begin each value with `- `."
+            advice = f"Write `{{{{ {text.strip()} }}}}`." if meant_text.is_path(text) else advice
             yield Finding((*path, name), f"`{name}` is a text, and no list.", "no-list", "warning", advice)
 
 

@@ -31,6 +31,7 @@ NESTED = frozenset({"inputs", "properties", "columns"})  # inputs inside an inpu
 NO_TASKS = frozenset({"inputs", "onResume", "outputs", "assets"})  # what has an id and a type there is no task
 LISTS = frozenset({"tasks", "then", "else", "errors", "finally", "afterExecution", "defaults"})
 OF_PARTS = LISTS | {"triggers", "inputs", "onResume"}  # lists of what has an id
+INPUTS = frozenset({"inputs", "onResume"})
 PLAIN_ID = re.compile(r"[a-zA-Z0-9][\w-]*")
 ALONE = frozenset({"concurrency", "sla", "checks", "retry", "workerSelector"})  # nothing refers to them
 MERE_NAMES = ("Known here", "Did you mean")  # advice on a property that has to do with no other part
@@ -264,11 +265,10 @@ def _listed(owner: Any, path: Path, classes: StandIns, go: int) -> bool:
     elif isinstance(given.get("type"), str):
         owner[name] = [given]
         classes.moved[(*path, 0)] = path
-    elif all(isinstance(one, Mapping) for one in given.values()):
-        owner[name] = [{"id": key, **value} for key, value in given.items()]
-        classes.moved.update({(*path, index): (*path, key) for index, key in enumerate(given)})
-    elif name == "inputs" and all(isinstance(one, str) and one in INPUT_TYPES for one in given.values()):
-        owner[name] = [{"id": key, "type": kind} for key, kind in given.items()]
+    elif all(isinstance(one, Mapping) or (name in INPUTS and one in list(INPUT_TYPES)) for one in given.values()):
+        owner[name] = [
+            {"id": key, **(one if isinstance(one, Mapping) else {"type": one})} for key, one in given.items()
+        ]
         classes.moved.update({(*path, index): (*path, key) for index, key in enumerate(given)})
     else:
         return False
@@ -327,6 +327,7 @@ def _stand_in(part: dict[str, Any], path: Path, left: Any, classes: StandIns, go
     base = flow_problems.part_at(path, left, classes.registry)
     if base is None or not issubclass(base, Typed):
         return False
+    _graphed(part.get("tasks"), path, classes)
     held = {name: shape for name, value in part.items() if issubclass(base, Task) and (shape := _shape(name, value))}
     if _holds_tasks({name: value for name, value in part.items() if name not in held}):
         return False
@@ -335,6 +336,15 @@ def _stand_in(part: dict[str, Any], path: Path, left: Any, classes: StandIns, go
     name = HOLDER if held else known.__name__ if known is not None else "NotInstalled"
     classes.stand_for(part, _made(name, base, kind if isinstance(kind, str) else NOT_GIVEN, tuple(held.items())))
     return True
+
+
+def _graphed(items: Any, path: Path, classes: StandIns) -> None:
+    """Put the tasks of a Dag that stand beside those below `task` there, too."""
+    are_parts = isinstance(items, list) and all(isinstance(one, Mapping) for one in items)
+    for index, item in enumerate(items) if are_parts and any("task" in one for one in items) else ():
+        if "task" not in item:
+            items[index] = {"task": {name: value for name, value in item.items() if name != "dependsOn"}}
+            classes.moved[(*path, "tasks", index, "task")] = (*path, "tasks", index)
 
 
 def _shape(name: str, value: Any) -> Any:

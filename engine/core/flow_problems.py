@@ -147,6 +147,8 @@ def part_at(path: Path, document: Any, registry: Registry, root: type[BaseModel]
 
 def _items(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Items:
     """What the items of the list are that belongs at a path."""
+    if path[-2:-1] == ("cases",):
+        return Items(frozenset(("id", "type")), ("id", "type"))
     if path[-1:] and path[-1] in BLOCKS:
         return Items(frozenset(("type", "values", "forced", "ref")), ("type", "values"))
     owner = part_at(path[:-1], document, registry, root)
@@ -220,7 +222,10 @@ def _finding(
         return Finding((*path, *cause.at), str(cause), "invalid", suggestion=cause.fix)
     if isinstance(cause, Exception):
         said = str(cause)
-        return Finding(path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid")
+        advice = _inside(path, first["input"]) if said.startswith("must be a list or a map") else ""
+        return Finding(
+            path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid", "error", advice
+        )
     expected = [found for found in map(expectation, errors) if found]
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
         advice = list_items.of_mapping(first["input"], path, _items(path, document, registry, root))
@@ -240,6 +245,11 @@ def _finding(
     return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
 
 
+def _inside(path: Path, given: Any) -> str:
+    form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
+    return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
+
+
 def _advice(error: ErrorDetails, path: Path) -> str:
     """What to write instead, where that can be told from what is there."""
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
@@ -248,12 +258,10 @@ def _advice(error: ErrorDetails, path: Path) -> str:
         return f"Did you mean `{near}`?" if near else ""
     if kind.startswith(("dict", "mapping", "model")):
         if isinstance(given, list):
-            is_cases = path[-1:] == ("cases",)
-            return foreign_names.OF_CASES if is_cases else "Write `name: value` in each line, without `- `."
+            return foreign_names.OF_LISTS.get(str(path[-1]), "Write `name: value` in each line, without `- `.")
         if path and isinstance(path[-1], int):
             return untyped_parts.of_item(given, path)
-        form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
-        return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
+        return _inside(path, given)
     if kind == "string_type" and isinstance(given, list) and len(given) == 1:
         return f"Write `{given[0]}`, which is no list." if isinstance(given[0], str) and "\n" not in given[0] else ""
     if kind == "string_type" and isinstance(given, list):
@@ -282,13 +290,11 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         (words[key] for base, words in foreign_names.ABSENT.items() if cls and issubclass(cls, base) and key in words),
         "",
     )
-    if said and key not in (properties(cls) if cls else ()):
-        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     if cls is Flow and key.startswith("x-"):
         said = "A flow has no properties of its own making: what anchors need stands under `variables`."
-        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
-    if key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
+    elif key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
         said = "Put another If into `else`."
+    if said and key not in (properties(cls) if cls else ()):
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}

@@ -103,7 +103,11 @@ class References:
         for read in (one for index, one in enumerate(there) if index not in words):
             is_known = knows_all and read.at not in behind
             is_minus = read.at in template_reads.subtracted(template)
-            if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known, is_minus)) is not None:
+            is_text = read.at in template_reads.compared(template)
+            if (
+                read.path[0] not in nowhere
+                and (one := self._nowhere(path, read, is_known, is_minus, is_text)) is not None
+            ):
                 nowhere[read.path[0]] = one
         yield from nowhere.values()
 
@@ -118,7 +122,9 @@ class References:
         """Whether all names that a template sees there are known: in what a task or an output of the flow renders."""
         return path[0] in BLOCKS and OF_OTHERS.isdisjoint(path[1:]) and not self._sets_variables()
 
-    def _nowhere(self, path: Path, read: Read, is_known: bool, is_subtracted: bool) -> Finding | None:
+    def _nowhere(
+        self, path: Path, read: Read, is_known: bool, is_subtracted: bool, is_compared: bool
+    ) -> Finding | None:
         """A name that stands nowhere; what looks like a slip of one that there is also where others may be known."""
         root = read.path[0]
         if root in GIVEN or (self._is_late(path) and root not in template_roots.OF_NO_TASK):
@@ -130,7 +136,7 @@ class References:
             return None
         severity = "hint" if read.guarded else "warning"
         said = f"There is no variable `{root}`."
-        advice = template_roots.advice(read, is_subtracted=is_subtracted)
+        advice = template_roots.advice(read, is_subtracted=is_subtracted, is_compared=is_compared)
         return of_read(path, read, said, "unknown-variable", advice, severity)
 
     def _finding(self, path: Path, read: Read, dashed: str) -> Finding | None:
@@ -182,7 +188,8 @@ class References:
             return None
         for kind in ("inputs", "vars", *(("outputs",) if rest else ())):
             if root in self.known.get(kind, ()) and not self._sets_variables():
-                advice = f"Write `{'.'.join((kind, *read.path))}`."
+                is_loop = kind == "outputs" and root in template_roots.OF_TOOLS
+                advice = template_roots.advice(read) if is_loop else f"Write `{'.'.join((kind, *read.path))}`."
                 return of_read(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
         return None
 

@@ -15,7 +15,8 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "delimiter": "fieldSeparator",
     "separator": "fieldSeparator",
     "expression": "cron value condition",
-    "condition": "assert",
+    "condition": "assert runIf when",
+    "if": "condition runIf",
     "tags": "labels",
     "flowid": "preconditions.flows",
     "from": "after value",
@@ -48,7 +49,6 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "env": "variables",
     "environment": "env variables",
     "run": "commands script",
-    "if": "runIf",
     "conditions": "runIf",
     "continueonerror": "allowFailure",
     "ignoreerrors": "allowFailure",
@@ -78,6 +78,14 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "filename": "saveAs",
     "infile": "inputFiles from",
     "until": "condition",
+    "files": "include",
+    "always": "finally",
+    "ensure": "finally",
+    "severity": "style",
+    "parallelism": "concurrent concurrencyLimit",
+    "maxparallel": "concurrent concurrencyLimit",
+    "maxconcurrency": "concurrent concurrencyLimit",
+    "branches": "tasks",
     "maxattempts": "checkFrequency.maxIterations",
     "data": "value",
     "expire": "ttl",
@@ -107,7 +115,10 @@ HOW = {  # how to write a property by its own name, where the value is written o
     **dict.fromkeys((("database", "url"), ("db", "url"), ("port", "url")), "It is a part of the `url`."),
 }
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
-OF_CASES = "Write each value as a name, `value:`, and below it, indented, its tasks."
+OF_LISTS = {  # what stands in the place of a list that is given where a mapping belongs
+    "cases": "Write each value as a name, `value:`, and below it, indented, its tasks.",
+    "namespaceFiles": "Write `include:` below it, indented, and the list below that.",
+}
 GRAPH = "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag` each says what it waits for."
 LOOP = "Put the task into an `io.kestra.plugin.core.flow.ForEach`."
 RETRY = "Write `retry`, and below it, indented, `type: constant`, `interval: PT10S` and `maxAttempts: 3`."
@@ -142,6 +153,9 @@ ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of
     Task: {
         **dict.fromkeys(("dependsOn", "needs", "depends_on", "depends", "after", "upstream"), GRAPH),
         **dict.fromkeys(("loop", "with_items"), LOOP),
+        **dict.fromkeys(
+            ("approvers", "approver", "assignees"), "Who may answer stands under `approvals` in parley.yaml."
+        ),
         **dict.fromkeys(("enabled", "active"), OFF),
         **dict.fromkeys(("workingDirectory", "workingDir", "working_directory", "workdir", "cwd"), FOLDER),
         **dict.fromkeys(("retries", "max_retries", "maxRetries", "retryDelay", "retry_delay", "retryCount"), RETRY),
@@ -160,10 +174,17 @@ INSIDE = {  # what is written below properties that people give a single value
     "timeout": "`readIdleTimeout: {}`",
     "dependsOn": "`inputs: [{}]`",
     "memory": "`memory: {}`",
+    "docker": "`image: {}`",
+    "headers": "each as `name: value`",
+    "namespaceFiles": "`include: [{}]`",
     "cpu": "`cpus: {}`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
 CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the names for it, of which one may be there
+    **dict.fromkeys(("completed", "complete", "done", "finished", "succeeded", "ok", "passed"), "SUCCESS"),
+    **dict.fromkeys(("aborted", "terminated", "stopped"), "KILLED"),
+    **dict.fromkeys(("failure", "errored", "failing"), "FAILED"),
+    "pending": "CREATED",
     "fixed": "constant",
     "linear": "constant",
     "backoff": "exponential",

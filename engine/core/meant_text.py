@@ -47,6 +47,8 @@ DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
 _QUOTED = r"""(?>"[^"]*"|'[^']*'|.)*?"""  # braces in quotes end no tag
 _TAG = re.compile(rf"\{{\{{{_QUOTED}\}}\}}|\{{%{_QUOTED}%\}}|\{{#.*?#\}}", re.DOTALL)
+_WORD = re.compile(r"[\w-]+")
+_PATH = re.compile(r"\s*(?:inputs|outputs|vars|trigger|taskrun|labels|execution|flow)(?:\.\w+|\[[^\]]+\])+\s*")
 _OPERATOR = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|is|contains|equals)\b")
 # Letters that people take for others → what they are, and what is meant.
 _LETTERS = (
@@ -63,7 +65,10 @@ def always_true(data: Any) -> Iterator[Finding]:
             continue
         if not has_template(text) and text.strip().lower() not in PLAIN:
             message = f"`{path[-1]}` is a plain text, which is always true."
-            yield Finding(path, message, "constant-condition", "hint", f"Write `{{{{ {spelt(text.strip())[:80]} }}}}`.")
+            is_word = _WORD.fullmatch(text.strip()) is not None  # `on_failure`: no expression that could be meant
+            meant = "inputs.name == 'value'" if is_word else spelt(text.strip())[:80]
+            advice = f"Write {'a template, such as ' if is_word else ''}`{{{{ {meant} }}}}`."
+            yield Finding(path, message, "constant-condition", "hint", advice)
         elif has_template(text) and text.count("{{") == text.count("}}") and _OPERATOR.search(_TAG.sub("", text)):
             message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
@@ -88,6 +93,11 @@ def braces(data: Any, flow: Flow) -> Iterator[Finding]:
                 message = f"`{found[0]}` is plain text."
                 advice = f"Write `{{{{ {found['path']} }}}}` for its value."
                 yield Finding(path, message, "plain-braces", "hint", advice, "", line, column)
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is a path without its braces: `inputs.hosts`."""
+    return _PATH.fullmatch(text) is not None
 
 
 def escaped(data: Any) -> Iterator[Finding]:

@@ -43,6 +43,12 @@ def subtracted(template: Template) -> frozenset[Position]:
     return frozenset(_start(one.right) for one in minus)
 
 
+def compared(template: Template) -> frozenset[Position]:
+    """Where a single name stands beside `==` or `!=`."""
+    both = (one for one in template.every_node if isinstance(one, nodes.Binary) and one.operator in ("==", "!="))
+    return frozenset(side.at for one in both for side in (one.left, one.right) if isinstance(side, nodes.Name))
+
+
 def of_read(path: Path, read: Read, message: str, code: str, advice: str = "", severity: str = "warning") -> Finding:
     """What is found about one name in the template at a path."""
     return Finding(path, message, code, severity, advice, "", *read.at)

@@ -85,8 +85,8 @@ def nearest(root: str, like: float = LIKE) -> str:
     return lowered[near[0]] if near else ""
 
 
-def advice(read: Read, *, is_subtracted: bool = False) -> str:
-    """What to write for a path whose first name stands nowhere, behind a `-` or not."""
+def advice(read: Read, *, is_subtracted: bool = False, is_compared: bool = False) -> str:
+    """What to write for a path whose first name stands nowhere: behind a `-`, beside `==`, or elsewhere."""
     root, *rest = read.path
     if root in ELSEWHERE and rest:
         return ELSEWHERE[root](rest[0])
@@ -96,14 +96,14 @@ def advice(read: Read, *, is_subtracted: bool = False) -> str:
         return OF_TOOLS[root](rest)
     if root.lower() in ("true", "false") and not rest:
         return f"Write `{root.lower()}`."
+    if root.lower() in NOTHING and not rest:
+        return "Write `null`."
     if near := nearest(root):
         return f"Did you mean `{near}`?"
     if root in FUNCTIONS:
         return f"It is a function: write `{root}({'' if _needs_nothing(root) else '…'})`."
-    if read.taker in OF_TEXT and not rest:
+    if (read.taker in OF_TEXT or is_compared) and not rest:
         return f"A text stands in quotes: `'{root}'`."
-    if root.lower() in NOTHING and not rest:
-        return "Write `null`."
     if is_subtracted:
         return f"A `-` in a name is read as minus: write such a name in brackets, `['…-{root}']`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."

@@ -22,6 +22,8 @@ def advice(given: Any, path: Path, registry: Registry) -> str:
     """What to write for what was given at a path."""
     if isinstance(given, Mapping):
         return _of_mapping(given)
+    if isinstance(given, list):
+        return "Begin it with one `- ` alone." if len(given) == 1 and isinstance(given[0], Mapping) else ""
     if not isinstance(given, str):
         return ""
     name = _list(path)

@@ -210,6 +210,8 @@ def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip |
     before = lines[line - 1][: column - 1]
     if begun["opens"] == "'" and before.endswith("'") and before[:-1][-1:].isalpha():
         return Slip("A `'` inside of '…' is written `''`; or put the text in \"…\".", line, column - 1)
+    if begun["opens"] == '"' and before.rstrip().endswith('"') and lines[line - 1].rstrip().endswith('"'):
+        return Slip('A `"` inside of "…" is written `\\"`; or put the text in \'…\'.', line, len(before.rstrip()))
     sentence = f"The value that `{begun['opens']}` opens has ended before this; put the whole value in quotes."
     return Slip(sentence, line, column)
 
@@ -275,6 +277,8 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
     if begins > _content(before) and _OPEN.fullmatch(before):
         return None  # the first line below an open key may begin anywhere deeper than it
     columns = _columns(lines, line)
+    if lines[line - 1].lstrip().startswith("- "):  # another item begins where one does
+        columns = {column for column in columns if _has_dash(lines[: line - 1], column)} or columns
     if columns and begins not in columns:
         nearest = min(columns, key=lambda column: (abs(column - begins), -column))
         sentence = (
@@ -332,6 +336,10 @@ def _columns(lines: list[str], line: int) -> set[int]:
             found |= {least, _content(one)}
         number = _before(lines, number)
     return found
+
+
+def _has_dash(lines: list[str], column: int) -> bool:
+    return any(one[column : column + 2] == "- " and not one[:column].strip() for one in lines)
 
 
 def _indent(line: str) -> int:

@@ -309,7 +309,7 @@ def task(more: str) -> str:
             "`>` joins lines of `a.py` that stand below each other. Write `a.py: |` to keep them apart.",
         ),
         (flow(f"tasks:\n{COMMANDS}    commands:\n      - docker inspect -f {{{{.State}}}} x\n"), 7, 29, "{% raw %}"),
-        (flow(f'tasks:\n{COMMANDS}    commands:\n      - "echo "hi""\n'), 7, 16, "put the whole value in quotes."),
+        (flow(f'tasks:\n{COMMANDS}    commands:\n      - "echo "hi""\n'), 7, 15, 'inside of "…" is written `\\"`;'),
         (message('"{{ flow.id == None }}"'), 6, 29, "There is no variable `None`. Write `null`."),
         ("flow:\n  id: f\n  tasks: []\n", 1, 1, "The flow stands below `flow`. Begin `id`, `namespace` and `tasks` in"),
         (message("? what"), 6, 14, "A `? ` at the start of a value begins a key; put the value in quotes."),

@@ -15,7 +15,7 @@ def told(text, *severities):
     ("condition", "advice"),
     [
         ("inputs.a == 1", "Write `{{ inputs.a == 1 }}`."),
-        ("no", "Write `{{ no }}`."),
+        ("no", "Write a template, such as `{{ inputs.name == 'value' }}`."),
         ("'{{ flow.id }} == 1'", "Put all of it between one {{ and }}."),
         ("'{{ flow.id }} and {{ flow.namespace }}'", "Put all of it between one {{ and }}."),
     ],

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from engine.core.durations import Duration
+from engine.core.finding import Breach
 from engine.core.flowable import DirectoryTask, TimedTask
 from engine.core.property import Property
 from engine.core.task import AnyTask, Part
@@ -51,11 +52,12 @@ tasks:
     def _only_work(self) -> "WorkingDirectory":
         if not self.tasks:
             raise ValueError("The 'tasks' property cannot be empty")
-        fitting = (
-            isinstance(task, RunnableTask | TimedTask) and not isinstance(task, Exit | Kill) for task in self.tasks
-        )
-        if not all(fitting):  # what ends the execution is no work for the worker that runs the directory
-            raise ValueError("Only runnable tasks are allowed as children of a WorkingDirectory task")
+        for task in self.tasks:
+            # What ends the execution is no work for the worker that runs the directory.
+            if not isinstance(task, RunnableTask | TimedTask) or isinstance(task, Exit | Kill):
+                said = "Only runnable tasks are allowed as children of a WorkingDirectory task"
+                advice = f"Put `{task.id}`, of the type {type(task).__name__}, before it or behind it."
+                raise Breach(said, ("tasks",), advice)
         if any(task.worker_group is not None or task.worker_selector is not None for task in self.tasks):
             raise ValueError("Cannot set a Worker Group in any WorkingDirectory sub-tasks, set it at the top level")
         return self

@@ -1,0 +1,131 @@
+"""Flows of people who are new to the language: each fault at its place, with what to do, and nothing false beside."""
+
+import pytest
+
+from tests.core.language import problems
+from tests.core.test_core_types import CORE
+from tests.core.test_list_items import SAY, SHELL
+
+LOG = f"type: {CORE}.log.Log"
+DAG = f"tasks:\n  - id: d\n    type: {CORE}.flow.Dag\n    tasks:\n      - task: {{id: a, {LOG}, message: hi}}\n"
+BESIDE = f"      - {{id: e, {LOG}, message: '{{{{ inputs.zz }}}}', dependsOn: [a]}}\n"
+PAUSE = (
+    f"tasks:\n  - id: ask\n    type: {CORE}.flow.Pause\n    onResume:\n      yes_: {{type: BOOL}}\n      why: STRING\n"
+)
+READ = f"  - {{id: say, {LOG}, message: '{{{{ outputs.ask.why }}}}'}}\n"
+FLOW = f"{SAY}triggers:\n  - {{id: t, type: {CORE}.trigger.Flow, states: [%s]}}\n"
+IF = f"tasks:\n  - id: i\n    type: {CORE}.flow.If\n    then: [{{id: say, {LOG}, message: hi}}]\n"
+EACH = f"tasks:\n  - id: each\n    type: {CORE}.flow.ForEach\n    tasks: [{{id: say, {LOG}, message: '%s'}}]\n"
+PARALLEL = f"tasks:\n  - id: p\n    type: {CORE}.flow.Parallel\n    %s: [%s]\n"
+PART = f"{{id: a, {LOG}, message: hi}}"
+DIRECTORY = f"tasks:\n  - id: w\n    type: {CORE}.flow.WorkingDirectory\n    tasks:\n      - {PART}\n"
+
+
+def told(text: str) -> list[tuple[str, str]]:
+    return [(one.path, one.suggestion) for one in problems(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            DAG + BESIDE,
+            [
+                ("tasks[0].tasks[1]", "Write `- task:`, below it the task, indented, and `dependsOn` beside `task`."),
+                ("tasks[0].tasks[1].message", ""),
+            ],
+        ),
+        (
+            PAUSE + READ,
+            [
+                ("tasks[0].onResume", "Begin each item with `- `, and give it its id: `- id: yes_`."),
+                ("tasks[1].message", "Did you mean `outputs.ask.onResume.why`?"),
+            ],
+        ),
+        (FLOW % "COMPLETED", [("triggers[0].states[0]", "Did you mean `SUCCESS`?")]),
+        (FLOW % "Failure", [("triggers[0].states[0]", "Did you mean `FAILED`?")]),
+        (f"{IF}    if: '{{{{ true }}}}'\n", [("tasks[0].if", "Did you mean `condition`?")]),
+        (
+            f"{IF}    condition: '{{{{ flow.id == prod }}}}'\n",
+            [("tasks[0].condition", "A text stands in quotes: `'prod'`.")],
+        ),
+        (
+            f"tasks:\n  - id: s\n    type: {CORE}.flow.Switch\n    value: '{{{{ flow.id }}}}'\n    cases: {{a: say}}\n",
+            [("tasks[0].cases.a", "Write each item as a mapping behind `- `, with `id` and `type`.")],
+        ),
+        (f"{EACH % 'x'}    values: inputs.hosts\n", [("tasks[0].values", "Write `{{ inputs.hosts }}`.")]),
+        (f"{EACH % 'x'}    values: a,b\n", [("tasks[0].values", "Write `[a,b]`.")]),
+        (
+            f"{EACH % '{{ each.value }}'}    values: [a]\n",
+            [("tasks[0].tasks[0].message", "The value of a ForEach is `taskrun.value`.")],
+        ),
+        (PARALLEL % ("branches", PART), [("tasks[0].branches", "Did you mean `tasks`?")]),
+        (PARALLEL % ("tasks", f"[{PART}]"), [("tasks[0].tasks[0]", "Begin it with one `- ` alone.")]),
+        (f"{PARALLEL % ('tasks', PART)}    parallelism: 2\n", [("tasks[0].parallelism", "Did you mean `concurrent`?")]),
+        (
+            f"{DIRECTORY}      - {{id: p, type: {CORE}.flow.Parallel, tasks: [{PART.replace('id: a', 'id: b')}]}}\n",
+            [("tasks[0].tasks", "Put `p`, of the type Parallel, before it or behind it.")],
+        ),
+        (
+            f"{SHELL}    namespaceFiles: [a/**]\n",
+            [("tasks[0].namespaceFiles", "Write `include:` below it, indented, and the list below that.")],
+        ),
+        (
+            f"{SHELL}    namespaceFiles: {{files: [a]}}\n",
+            [("tasks[0].namespaceFiles.files", "Did you mean `include`?")],
+        ),
+        (f"{SHELL}    docker: alpine\n", [("tasks[0].docker", "Write `image: alpine` below it, indented.")]),
+        (
+            f"tasks:\n  - {{id: g, type: {CORE}.http.Request, uri: 'https://x.y', headers: 'A: b'}}\n",
+            [("tasks[0].headers", "Write each as `name: value` below it, indented.")],
+        ),
+        (
+            f"tasks:\n  - {{id: a, {LOG}, message: hi, when: on_failure}}\n",
+            [("tasks[0].when", "Write a template, such as `{{ inputs.name == 'value' }}`.")],
+        ),
+        (
+            f"{SAY}checks: [{{condition: '{{{{ true }}}}', message: no, severity: ERROR}}]\n",
+            [("checks[0].severity", "Did you mean `style`?")],
+        ),
+        (f"{SAY}always: [{PART}]\n", [("always", "Did you mean `finally`?")]),
+        (
+            f"tasks:\n  - {{id: ok, type: {CORE}.flow.Approval, approvers: [ann]}}\n",
+            [("tasks[0].approvers", "Who may answer stands under `approvals` in parley.yaml.")],
+        ),
+    ],
+)
+def test_what_is_meant_is_told(text, expected):
+    assert told(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "sentence"),
+    [
+        (
+            f'tasks:\n  - id: a\n    {LOG}\n    message: "He said "hi" to all"\n',
+            6,
+            23,
+            'inside of "…" is written `\\"`',
+        ),
+        (f"tasks:\n  - id: a\n    {LOG}\n    message: hi\n   - id: b\n     {LOG}\n", 7, 4, "here probably 3."),
+        (f"tasks:\n  - id: a\n    {LOG}\n   message: hi\n", 6, 4, "here probably 5."),
+    ],
+)
+def test_text_that_is_no_yaml_is_told_where_and_how(text, line, column, sentence):
+    (one,) = problems(text)
+    assert (one.line, one.column) == (line, column)
+    assert sentence in one.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"tasks:\n  - {{id: a, {LOG}, message: hi, runIf: \"{{{{ flow.id == 'prod' }}}}\"}}\n",
+        DIRECTORY,
+        f"{DAG}      - {{task: {{id: e, {LOG}, message: hi}}, dependsOn: [a]}}\n",
+        f"{SHELL}    namespaceFiles: {{include: [a/**]}}\n",
+        f"{EACH % '{{ taskrun.value }}'}    values: '{{{{ [1, 2] }}}}'\n",
+    ],
+)
+def test_what_is_right_is_left_alone(text):
+    assert told(text) == []
