@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,13 @@ def started(ask: Query) -> dict[str, list[str]]:
 
 
 def waiting(ask: Query) -> list[tuple[str, str]]:
-    """(execution, pause) of all that waits for an answer, and not for its time to pass."""
-    return [
-        tuple(row) for row in ask("SELECT execution_id, id FROM pause WHERE state = 'WAITING' AND deadline IS NULL")
-    ]
+    """(execution, pause) of all that waits for an answer, and not for its time to pass; nothing while the database is
+    away, or has no room for who only reads."""
+    with suppress(psycopg.OperationalError, sqlite3.OperationalError):
+        return [
+            tuple(row) for row in ask("SELECT execution_id, id FROM pause WHERE state = 'WAITING' AND deadline IS NULL")
+        ]
+    return []
 
 
 def left(ask: Query) -> tuple[int, int]:

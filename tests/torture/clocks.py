@@ -179,10 +179,11 @@ async def night(folder: Path, seed: int, one: Night) -> dict[str, Any]:
             wall.move(latest - wall.now())
             async with answered(world, ask), on_and_on(world, ask):
                 await all_ends(ask)
-            await caught_up(ask, wall.now(), "the end")
+            until_date = wall.now()
+            await caught_up(ask, until_date, "the end")
         except TimeoutError as error:
-            broken["what is due comes"] = [str(error)]
-        until_date = wall.now()
+            broken["what is due comes"], until_date = [str(error)], wall.now()
+        await world.leave()
         dates = due(world.zone, since, until_date)
         broken["the bot answers"] = said + [f"{status}: {text[:200]}" for status, text in world.refusals][:5]
         broken["one fire a date"] = promises.fired_at(books.fires(ask), books.started(ask), dates, since, until_date)
@@ -234,9 +235,11 @@ async def on_and_on(world: ClockWorld, ask: books.Query) -> AsyncIterator[None]:
 
 
 def at_work(ask: books.Query) -> list[Any]:
-    """Attempts of what waits for timers: while one is under way the clock stays, so that we know what it saw."""
-    return ask("SELECT id FROM command WHERE kind = 'RunTask' AND execution_id IN (SELECT id FROM execution "
-               "WHERE flow_id = 'timers')")  # fmt: skip
+    """Attempts of what waits for timers, and what was not yet decided upon: while there are some the clock stays, so
+    that we know what they saw."""
+    own = "execution_id IN (SELECT id FROM execution WHERE flow_id = 'timers')"
+    return ask(f"SELECT execution_id FROM command WHERE kind = 'RunTask' AND {own} "
+               f"UNION ALL SELECT execution_id FROM event WHERE NOT consumed AND {own}")  # fmt: skip
 
 
 def timed(ask: books.Query, begun: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ ENDS = """
     retry: {type: constant, interval: PT0.5S, maxAttempts: 5}
     commands: ['test {{ taskrun.attemptsCount }} -gt 0']
 """
-HANGS = "\n    commands: ['sleep 120']\n"
+HANGS = "\n    commands: ['sleep 600']\n"
 
 
 def flows(group: str | None) -> dict[str, str]:

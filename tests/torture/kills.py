@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.torture import books, promises
 from tests.torture.errands import states
 from tests.torture.world import World, until
 
+QUIET = timedelta(seconds=4)
 AT_START = 0.25  # how many of the kills meet a process that is still starting
 
 
@@ -50,8 +50,7 @@ async def judged(
     world: World, ask: books.Query, broken: dict[str, list[str]], since: datetime, until_date: datetime, **figures: Any
 ) -> dict[str, Any]:
     """Stop the process, and hold the promises against the books."""
-    world.close()
-    status = await asyncio.to_thread(world.lives[-1].stop, signal.SIGTERM)
+    status = await world.leave()
     if status != 0:
         broken["clean end"] = [f"SIGTERM gave status {status}"]
     broken |= held(world, ask, since, until_date)
@@ -67,7 +66,7 @@ async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[
             caught_up = lambda: all(at >= until_date for at in next_dates(ask))  # noqa: E731
             await until(caught_up, "the schedules catch up", moves=lambda: next_dates(ask))
             world.schedules(on=False)
-            await until(lambda: not next_dates(ask) or is_off(ask), "the schedules are off")
+            await until(off(ask), "the schedules are off")
             await all_ends(ask)
     except TimeoutError as error:
         broken["all ends"] = [str(error)]
@@ -84,7 +83,10 @@ async def answered(world: World, ask: books.Query) -> AsyncIterator[None]:
     finally:
         for one in working:
             one.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        ended = await asyncio.gather(*working, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, Exception):
+            raise one
 
 
 async def all_ends(ask: books.Query) -> None:
@@ -99,13 +101,23 @@ async def all_ends(ask: books.Query) -> None:
 def next_dates(ask: books.Query) -> list[datetime]:
     """When the schedules are due next."""
     rows = ask("SELECT next_date FROM trigger_state WHERE next_date IS NOT NULL")
-    return [books.moment(at) for (at,) in rows]
+    return sorted(books.moment(at) for (at,) in rows)
 
 
-def is_off(ask: books.Query) -> bool:
-    """Whether no date was taken for a while: the next one lies in the past and stays there."""
-    dates = next_dates(ask)
-    return all(at < datetime.now(UTC) - timedelta(seconds=4) for at in dates)
+def off(ask: books.Query) -> Callable[[], bool]:
+    """Says whether the schedules are off: that is in the books, and no date was taken for a while since, though the
+    next one lies in the past."""
+    seen, since = next_dates(ask), datetime.now(UTC)
+
+    def is_off() -> bool:
+        nonlocal seen, since
+        dates, now = next_dates(ask), datetime.now(UTC)
+        ((source,),) = ask("SELECT source FROM flow WHERE id = 'tick' ORDER BY revision DESC LIMIT 1")
+        if dates != seen or "disabled: true" not in source:
+            seen, since = dates, now
+        return max([since, *dates]) < now - QUIET
+
+    return is_off
 
 
 def held(world: World, ask: books.Query, since: datetime, until_date: datetime) -> dict[str, list[str]]:

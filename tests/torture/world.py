@@ -158,6 +158,11 @@ class World:
         self.close()
         await asyncio.to_thread(life.stop, signal.SIGKILL)
 
+    async def leave(self) -> int:
+        """SIGTERM; clients find nobody from now on, and the books stay as they are. The exit status."""
+        self.close()
+        return await asyncio.to_thread(self.lives[-1].stop, signal.SIGTERM)
+
     def marks(self) -> list[str]:
         """What tasks left, in order."""
         return self.marks_file.read_text().splitlines() if self.marks_file.exists() else []
