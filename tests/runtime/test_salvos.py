@@ -29,8 +29,9 @@ async def many(engine):
 
 
 async def looked_ahead(engine):
+    """Nothing is looked at any more: a deployment has all dates looked at, a moment later."""
     async with asyncio.timeout(20):
-        while any(entry.wants_ahead for entry in engine.schedules._entries.values()):
+        while engine.schedules.busy or any(entry.wants_ahead for entry in engine.schedules._entries.values()):
             await asyncio.sleep(0.01)
 
 
