@@ -106,6 +106,7 @@ class ProcrastinateDispatcher:
         self._heartbeat = heartbeat
         self._deferral = Deferral()
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._untold: set[asyncio.Task[None]] = set()
         self._killed: set[tuple[str, int]] = set()
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(workers)  # also when two shifts overlap
@@ -225,6 +226,8 @@ class ProcrastinateDispatcher:
             for task in tuple(self._running.values()):
                 task.cancel()
             await asyncio.wait(late, timeout=5)
+        for untold in tuple(self._untold):
+            untold.cancel()
 
     async def _work(self) -> None:
         """Run jobs. When the connection is lost a new shift begins, beside what the one before still runs."""
@@ -256,6 +259,7 @@ class ProcrastinateDispatcher:
             worker = Shift(
                 over,
                 shares,
+                self._give_up,
                 app=app,
                 queues=list(self._queues),
                 concurrency=self._workers,
@@ -291,6 +295,27 @@ class ProcrastinateDispatcher:
         except StoreFailed as error:
             log.debug("What runs here is offered again: %s", error)
 
+    def _give_up(self, job: procrastinate.jobs.Job) -> None:
+        """Nobody has a job any more whose end could not be told: its worker lives on, and would pass for running it."""
+        task = asyncio.create_task(self._until_nobodys(job), name=f"give up {job.id}")
+        self._untold.add(task)
+        task.add_done_callback(self._untold.discard)
+
+    async def _until_nobodys(self, job: procrastinate.jobs.Job) -> None:
+        while job.task_kwargs.get("run") not in self.running():  # then it was offered to us again
+            given = {"job": job.id, "workers": [worker.worker_id for worker in self._shifts if worker.worker_id]}
+
+            def work(unit: Unit, given: dict[str, Any] = given) -> None:
+                unit.connection.execute(_nobodys, given)
+
+            try:
+                await self._database.transact(work)
+            except StoreFailed as error:
+                log.debug("Job %s can't be given up yet: %s", job.id, error)
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
     async def _perform(self, **arguments: Any) -> None:
         job = _job(**arguments)
         run, attempt = job.task_run_id, job.attempt
@@ -323,6 +348,9 @@ class ProcrastinateDispatcher:
 _take_back = text("DELETE FROM procrastinate_jobs WHERE status = 'todo' AND args->>'run' = :run RETURNING args")
 _taken_over = text(
     "UPDATE procrastinate_jobs SET worker_id = :worker WHERE status = 'doing' AND args->>'run' = ANY(:runs)"
+)
+_nobodys = text(
+    "UPDATE procrastinate_jobs SET worker_id = NULL WHERE id = :job AND status = 'doing' AND worker_id = ANY(:workers)"
 )
 _unfinished = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _todo = text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")

@@ -97,12 +97,13 @@ class Shares(JobManager):
 
 class Shift(Worker):
     """A Procrastinate worker until its connection is lost. It then waits for what it runs, which may take hours: `over`
-    says that it takes no more."""
+    says that it takes no more. `untold` hears of a job whose end could not be told."""
 
-    def __init__(self, over: asyncio.Event, shares: Shares, **given: Any) -> None:
+    def __init__(self, over: asyncio.Event, shares: Shares, untold: Callable[[Job], None], **given: Any) -> None:
         super().__init__(**given)
         self.over = over
         self.shares = shares
+        self.untold = untold
         self.registered = asyncio.Event()
 
     async def _run_loop(self) -> None:
@@ -129,6 +130,7 @@ class Shift(Worker):
         except ConnectorException as error:
             run = context.job.task_kwargs.get("run")
             log.warning("That task run %s is done can't be told (%s); it is offered again.", run, error.__cause__)
+            self.untold(context.job)
         finally:
             if flow_of(context.job) in self.shares.full():  # another of the same flow may have waited for this
                 self._new_job_event.set()

@@ -195,6 +195,34 @@ async def test_a_job_of_a_newer_process_that_says_more_is_run_all_the_same():
     assert ran == [("E1", "E1.1", 2, 7, "a.b/f"), ("E1", "E1.1", 1, 0, "E1")]
 
 
+LOST = """
+CREATE SEQUENCE ends;
+CREATE FUNCTION lost() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF nextval('ends') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN OLD; END $$;
+CREATE TRIGGER lost BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION lost();
+"""
+WHOLE = "DROP TRIGGER lost ON procrastinate_jobs; DROP FUNCTION lost(); DROP SEQUENCE ends"
+
+
+@pytest.fixture
+async def an_end_is_lost(lives, postgres):
+    """A process whose connection ends when it is about to say that its first job is done."""
+    engine = await lives()
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(LOST)
+        yield engine
+        connection.execute(WHOLE)
+
+
+async def test_a_job_whose_end_is_lost_with_its_connection_is_done_with_though_its_process_lives_on(an_end_is_lost):
+    engine = an_end_is_lost
+    await engine.deploy(ASK.format(gate="/"))
+    made = await engine.create("company.team", "f", {}, started_by="ann")
+    assert (await engine.wait(made.id, until="ended_or_paused", timeout=20)).state is State.PAUSED
+    await until(lambda: not engine.dispatcher.busy)
+    assert len((await engine.execution(made.id)).task_runs[f"{made.id}.1"].attempts) == 1
+
+
 HOURLY = """
 id: hourly
 namespace: company.team
