@@ -44,7 +44,7 @@ syncId: 1127166
     async def run(self, context: RunContext) -> Started:
         context.mask(self.token)
         started = await self._hightouch(context, "POST", "/trigger", json={"fullResync": self.full_resynchronization})
-        run = int(rest_service.held(started, "Hightouch", "id"))
+        run = rest_service.whole(started, "Hightouch", "id")
         if self.wait:
             await self._finished(context, run)
         return Started(runId=run)

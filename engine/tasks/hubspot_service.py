@@ -49,7 +49,7 @@ class HubspotTask(RunnableTask):
     async def kept(self, context: RunContext, record: Mapping[str, Any]) -> Kept:
         """A record as outputs tell it."""
         text = json.dumps(record.get("properties") or {}, ensure_ascii=False) + "\n"
-        number = int(rest_service.held(record, "HubSpot", "id"))
+        number = rest_service.whole(record, "HubSpot", "id")
         return Kept(id=number, uri=await context.files.put(text.encode(), f"{self.kind}.jsonl"))
 
 
@@ -153,10 +153,17 @@ class SearchTask(HubspotTask):
         found: list[Any] = []
         for _ in range(MOST_PAGES):
             answer = await self.hubspot(context, "POST", "/search", json=body)
-            found += [one.get("properties") or {} for one in answer.get("results", ())]
-            following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            results = rest_service.listed(answer, "HubSpot", "results")
+            found += [one.get("properties") or {} for one in results]
+            following = _following(answer)
             if not (self.fetch_all_pages and following):
                 break
             body["after"] = following
         uri = await filed(context, found, f"{self.kind}.jsonl")
         return Listed(total=len(found), uri=uri)
+
+
+def _following(answer: dict[str, Any]) -> Any:
+    """Where the next page begins, None when there is none."""
+    paging = rest_service.mapped(answer.get("paging"), "HubSpot")
+    return rest_service.mapped(paging.get("next"), "HubSpot").get("after")

@@ -93,6 +93,18 @@ def held(answer: Any, service: str, *path: str) -> Any:
     return found
 
 
+def whole(answer: Any, service: str, *path: str) -> int:
+    """The whole number at a place of a service's answer, also written as text; TaskFailed when there is none."""
+    found = held(answer, service, *path)
+    try:
+        return int(found)
+    except (TypeError, ValueError) as error:
+        raise TaskFailed(
+            f"{service} answered with no number in `{'.'.join(path)}`: {json.dumps(found, ensure_ascii=False)[:200]}",
+            fix="Check the address: another service may hear there.",
+        ) from error
+
+
 def listed(answer: Any, service: str, *path: str, each: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The objects in a list of a service's answer, none where it says nothing; TaskFailed when there is something else,
     or an object without one of the names that `each` has."""

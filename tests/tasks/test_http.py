@@ -175,6 +175,17 @@ async def test_headers_of_a_flow_go_along_to_another_service_but_for_credentials
         assert "authorization" not in service.last.headers
 
 
+@pytest.mark.parametrize(("code", "body"), [(307, b"a=1"), (308, b"a=1"), (302, b""), (303, b"")])
+async def test_what_body_a_redirect_to_another_service_takes_along(context, code, body):
+    """RFC 9110: the first two repeat the request, as curl, browsers and httpx do."""
+    with (
+        serving(lambda request: Answered({})) as other,
+        serving(lambda request: Answered(status=code, headers={"Location": other.url})) as first,
+    ):
+        await context.run(type=REQUEST, uri=first.url, method="POST", body="a=1")
+        assert (other.last.method, other.last.body) == ("POST" if body else "GET", body)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "another"),
     [

@@ -284,6 +284,8 @@ AIKIDO = {"clientId": "c", "clientSecret": "s"}
 OCEAN = {"apiToken": "t"}
 ZONE = {"apiToken": "t", "zoneId": "z"}
 QUERY = {"query": "{ Get { A { b } } }"}
+MAIL = {"accessToken": "t"}
+SUBSCRIBED = {"topic": "t", "subscription": "s", "maxRecords": 1}
 BOARD = {**TRELLO, "boardId": "b"}
 
 
@@ -305,6 +307,14 @@ BOARD = {**TRELLO, "boardId": "b"}
         ("elasticsearch.Search", "hosts", {"request": {}}, {"hits": {"hits": ["x"]}}, "in `hits`"),
         ("elasticsearch.Get", "hosts", {"index": "i", "key": "k"}, {"_source": ["x"]}, "no object"),
         ("elasticsearch.Esql", "hosts", {"query": "FROM a"}, {"columns": [{}], "values": []}, "without `name`"),
+        ("airbyte.connections.Sync", "url", {"connectionId": "c"}, {"job": {"id": ["x"]}}, "no number in `job.id`"),
+        ("googleworkspace.mail.List", "google_mail", MAIL, {"messages": [{}]}, "without `id`"),
+        ("googleworkspace.mail.Get", "google_mail", {**MAIL, "messageId": "m"}, {"payload": ["x"]}, "no object"),
+        ("googleworkspace.mail.MailReceivedTrigger", "google_mail", MAIL, {"messages": "x"}, "in `messages`"),
+        ("hightouch.Sync", "hightouch", {"token": "t", "syncId": 1}, {"id": {}}, "no number in `id`"),
+        ("hubspot.companies.Create", "hubspot", {**HUBSPOT, "name": "n", "domain": "d"}, {"id": "x"}, "no number"),
+        ("hubspot.companies.Search", "hubspot", HUBSPOT, {"results": {"a": 1}}, "no list of objects in `results`"),
+        ("hubspot.companies.Search", "hubspot", HUBSPOT, {"paging": ["x"]}, "no object"),
         ("notion.database.Query", "notion", {**NOTION, "databaseId": PAGE}, {"results": {"a": 1}}, "in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": ["x"]}, "no list of objects in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": [{"id": "i"}]}, "without `last_edited_time`"),
@@ -323,7 +333,7 @@ async def test_a_list_that_is_none_ends_in_a_sentence(make_context, name, where,
 
     with serving(service) as wire:
         context = make_context({"providers": {where: {"base_url": wire.url}}})
-        is_own = where in ("dropbox", "notion")
+        is_own = where in ("dropbox", *SETTINGS)
         own = {} if is_own else {"connection": {"hosts": [wire.url]}} if where == "hosts" else {where: wire.url}
         with pytest.raises(TaskFailed, match=why):
             await looked_or_run(context, type=f"{PLUGIN}.{name}", **given, **own)
@@ -339,6 +349,25 @@ async def test_a_list_of_drive_that_is_none_ends_in_a_sentence(make_context, gcp
             given = {"type": f"{PLUGIN}.googleworkspace.drive.FileCreatedTrigger"}
             with pytest.raises(TaskFailed, match=why):
                 await looked_or_run(context, serviceAccount=gcp_service.service_account, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "given", "told", "why"),
+    [
+        ("gcp.pubsub.Consume", "pubsub", SUBSCRIBED, ["x"], "no object"),
+        ("gcp.pubsub.Consume", "pubsub", SUBSCRIBED, {"receivedMessages": [{}]}, "`ackId`"),
+        ("gcp.gcs.List", "gcs", {"from": "gs://b/"}, {"items": ["x"]}, "no list of objects in `items`"),
+        ("googleworkspace.calendar.ListEvents", "google_calendar", {"calendarId": "c"}, {"items": ["x"]}, "in `items`"),
+    ],
+)
+async def test_a_list_of_google_that_is_none_ends_in_a_sentence(
+    make_context, gcp_service, name, where, given, told, why
+):
+    with serving(lambda request: Answered(told)) as wire:
+        context = make_context({"providers": {where: {"base_url": wire.url}}})
+        who = {"serviceAccount": gcp_service.service_account} | ({"projectId": "p"} if name.startswith("gcp") else {})
+        with pytest.raises(TaskFailed, match=why):
+            await context.run(type=f"{PLUGIN}.{name}", **who, **given)
 
 
 async def looked_or_run(context, **declaration):

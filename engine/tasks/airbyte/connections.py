@@ -90,7 +90,7 @@ connectionId: e3b1ce92-547c-436f-b1e8-23b6936c12cd
                 raise
             context.log("A sync of this connection is running already.", "WARN")
             return Job(jobId=None, alreadyRunning=True)
-        job = int(rest_service.held(made, "Airbyte", "job", "id"))
+        job = rest_service.whole(made, "Airbyte", "job", "id")
         if self.wait:
             await self.finished(context, job, self.poll_frequency, self.max_duration, stops=True)
         return Job(jobId=job)

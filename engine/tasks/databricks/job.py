@@ -91,7 +91,7 @@ waitForCompletion: PT5M
         workspace = await self.workspace(context)
         body = {"tasks": tasks_of(self.run_tasks), **({"run_name": self.run_name} if self.run_name else {})}
         begun = await workspace.ask("POST", "api/2.1/jobs/runs/submit", json=body)
-        run = int(rest_service.held(begun, "Databricks", "run_id"))
+        run = rest_service.whole(begun, "Databricks", "run_id")
         return Submitted(runId=run, runURI=await self.ended(workspace, run))
 
 
@@ -122,9 +122,9 @@ waitForCompletion: PT1H
         workspace = await self.workspace(context)
         body = {"tasks": tasks_of(self.job_tasks), **({"name": self.job_name} if self.job_name else {})}
         made = await workspace.ask("POST", "api/2.1/jobs/create", json=body)
-        job = int(rest_service.held(made, "Databricks", "job_id"))
+        job = rest_service.whole(made, "Databricks", "job_id")
         begun = await workspace.ask("POST", "api/2.1/jobs/run-now", json={"job_id": job})
-        run = int(rest_service.held(begun, "Databricks", "run_id"))
+        run = rest_service.whole(begun, "Databricks", "run_id")
         address = await self.ended(workspace, run)
         return Created(jobId=job, jobURI=f"{workspace.host}/#job/{job}", runId=run, runURI=address)
 

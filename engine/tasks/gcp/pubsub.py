@@ -152,7 +152,11 @@ class Subscription:
 
     async def pull(self, most: int) -> list[dict[str, Any]]:
         """The next messages; none when there were none for a while."""
-        return list(((await self._call("pull", {"maxMessages": most})) or {}).get("receivedMessages", []))
+        answer = await self._call("pull", {"maxMessages": most})
+        found = rest_service.listed(answer, "Google Cloud", "receivedMessages", each=["ackId"])
+        for one in found:
+            rest_service.held(one, "Google Cloud", "message", "messageId")
+        return found
 
     async def acknowledge(self, marks: Sequence[str]) -> None:
         """Messages that need not come again, by their `ackId`."""

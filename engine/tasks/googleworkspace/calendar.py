@@ -11,6 +11,7 @@ from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept, with_offset
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
+from engine.tasks.rest_service import listed
 from engine.tasks.trigger_fields import fields_of
 
 LATE = timedelta(minutes=10)  # Google may show an event that long after it was made, and clocks differ
@@ -158,7 +159,7 @@ orderBy: startTime
             maxResults=self.max_results,
             pageToken=self.page_token,
         )
-        items = found.get("items", [])
+        items = listed(found, "Google Calendar", "items")
         return Events(
             events=[kept(item) for item in items], metadataList=items, nextPageToken=found.get("nextPageToken")
         )

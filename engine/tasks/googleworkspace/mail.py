@@ -177,8 +177,9 @@ query: is:unread from:boss@example.com
     async def run(self, context: RunContext) -> Listed:
         params = self.asked(self.max_results)
         found = await self.gmail(context, await self.token(context), "GET", "messages", params=params)
+        messages = rest_service.listed(found, "Gmail", "messages", each=["id"])
         return Listed(
-            messages=[{"id": one["id"], "threadId": one.get("threadId")} for one in found.get("messages") or ()],
+            messages=[{"id": one["id"], "threadId": one.get("threadId")} for one in messages],
             resultSizeEstimate=found.get("resultSizeEstimate") or 0,
             nextPageToken=found.get("nextPageToken"),
         )
@@ -223,7 +224,7 @@ class TriggerFields(ListFields):
         params, found = self.asked(MOST, f"after:{second}"), list[str]()
         for _ in range(MOST_PAGES):
             page = await self.gmail(context, token, "GET", "messages", params=params)
-            found += [str(one["id"]) for one in page.get("messages") or ()]
+            found += [str(one["id"]) for one in rest_service.listed(page, "Gmail", "messages", each=["id"])]
             if not page.get("nextPageToken"):
                 break
             params["pageToken"] = page["nextPageToken"]
@@ -274,8 +275,9 @@ interval: PT2M
 
 def told(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message as flows see it."""
-    payload = message.get("payload") or {}
-    headers = {str(one["name"]).lower(): one["value"] for one in payload.get("headers") or ()}
+    payload = rest_service.mapped(message.get("payload"), "Gmail")
+    named = rest_service.listed(payload, "Gmail", "headers", each=["name", "value"])
+    headers = {str(one["name"]).lower(): one["value"] for one in named}
     parts = list(_parts(payload))
     moment = message.get("internalDate")
     when = datetime.fromtimestamp(int(moment) / 1000, UTC).isoformat() if moment else None
