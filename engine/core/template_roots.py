@@ -57,6 +57,7 @@ OF_TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {  # names that other t
     "each": lambda rest: "The value of a ForEach is `taskrun.value`.",
     "foreach": lambda rest: "The value of a ForEach is `taskrun.value`.",
     "loop": lambda rest: "In a ForEach the value is `taskrun.value`, and its number `taskrun.iteration`.",
+    "namespace": lambda rest: _of_namespace(rest),
     "resume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
     "onResume": lambda rest: "What a Pause was answered is in `outputs`, by its id: `outputs.ask.onResume`.",
     "webhook": lambda rest: "What started the run is in `trigger`, for a Webhook in `trigger.body`.",
@@ -74,6 +75,11 @@ OF_TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {  # names that other t
 def _of_step(rest: Sequence[str]) -> str:
     named = [one for one in rest if one not in ("outputs", "result")]
     return f"Write `outputs.{'.'.join(named)}`." if named else "What a task hands on is in `outputs`."
+
+
+def _of_namespace(rest: Sequence[str]) -> str:
+    stored = ".".join((f"kv('{rest[0]}')", *rest[1:])) if rest else "kv('…')"
+    return f"Variables of a namespace are of Kestra's Enterprise Edition: keep it as a key, and write `{stored}`."
 
 
 def nearest(root: str, like: float = LIKE) -> str:

@@ -294,6 +294,11 @@ def test_other_parts_are_left_alone(expression):
         ("read", "It is a function: write `read(…)`."),
         ("secret(KEY)", "A text stands in quotes: `'KEY'`."),
         ("namespace", "Write `flow.namespace`."),
+        (
+            "namespace.github.token",
+            "Variables of a namespace are of Kestra's Enterprise Edition: keep it as a key, and write "
+            "`kv('github').token`.",
+        ),
         ("flow.ID", "Did you mean `flow.id`?"),
         ("foo.bar", "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."),
     ],
