@@ -127,7 +127,7 @@ class References:
     ) -> Finding | None:
         """A name that stands nowhere; what looks like a slip of one that there is also where others may be known."""
         root = read.path[0]
-        if root in GIVEN or (self._is_late(path) and root not in template_roots.OF_NO_TASK):
+        if root in GIVEN or (self._is_of_task(path, root) and root not in template_roots.OF_NO_TASK):
             return None
         is_slip = template_roots.nearest(
             root, LIKE if path[0] in BLOCKS else SURELY
@@ -202,7 +202,12 @@ class References:
             said = "`parent` is there only inside a task that holds others."
             return None if holders[1:] else of_read(path, read, said, "not-here")
         kinds = {self.scope.kind(one) for one in holders}
-        if self._is_late(path) or not kinds <= {*PLAIN, *BY_VALUE, "Loop", self.scope.kind(holders[-1])}:
+        if self._is_of_task(path, read.path[0]) or not kinds <= {
+            *PLAIN,
+            *BY_VALUE,
+            "Loop",
+            self.scope.kind(holders[-1]),
+        }:
             return None
         if "Loop" in kinds:
             is_key = read.path[1:2] == ("value",) and read.path[2:] and not has_method(read.path[2])
@@ -211,15 +216,16 @@ class References:
         advice = "The file of a batch is `taskrun.items`." if self.scope.kind(holders[-1]) == "ForEachItem" else advice
         return of_read(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
 
-    def _is_late(self, path: Path) -> bool:
-        """Whether a task renders a property itself, with names of its own."""
+    def _is_of_task(self, path: Path, root: str) -> bool:
+        """Whether a task may give a name of its own to a property, which it then renders itself."""
         holders = self.scope.around(path)
         if not holders or len(path) == len(holders[-1]):
             return False
-        fields = type(self.scope.tasks[holders[-1]]).model_fields
-        field = next((one for name, one in fields.items() if (one.alias or name) == path[len(holders[-1])]), None)
+        kind = type(self.scope.tasks[holders[-1]])
+        fields = kind.model_fields.items()
+        field = next((one for name, one in fields if (one.alias or name) == path[len(holders[-1])]), None)
         mark = marker(field) if field is not None else None
-        return mark is not None and mark.late
+        return mark is not None and mark.late and (kind.sees is None or root in kind.sees)
 
     def _sets_variables(self) -> bool:
         """Whether a task may set variables of any name while the flow runs."""

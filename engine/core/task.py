@@ -141,6 +141,7 @@ class Task(Typed):
     is_of_flow = True
     noun = "a task"
     stands_in = "`tasks`"
+    sees: ClassVar[frozenset[str] | None] = None  # names it gives to what it renders itself; None: there may be any
     id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
     description: str | None = None
     disabled: bool = False

@@ -4,7 +4,9 @@ import pytest
 from pydantic import model_validator
 
 from engine.core.flow_source import check, load
+from engine.core.property import marker
 from engine.core.registry import Registry
+from engine.core.task import Task
 from engine.errors import FlowInvalid
 from engine.plugin import RunnableTask
 from engine.tasks import catalogue
@@ -575,6 +577,53 @@ tasks:
         "There is no variable `one`.",
         "There is no variable `two`.",
     ]
+
+
+RENDERED_BY_TASKS = {  # property that a task renders itself → what it sees there beside the usual
+    "{type: T.scripts.shell.Commands, commands: ['echo \"%s\"']}": "workingDir outputDir outputFiles.a",
+    "{type: T.scripts.python.Script, script: 'print(\"%s\")'}": "workingDir outputDir outputFiles.a",
+    "{type: T.scripts.shell.Commands, commands: [ls], inputFiles: {a.txt: '%s'}}": "workingDir",
+    "{type: T.jdbc.duckdb.Query, sql: 'SELECT %s'}": "workingDir outputFiles.a dbFilePath",
+    "{type: T.jdbc.mysql.Query, url: 'jdbc:mysql://db/a', sql: 'SELECT %s'}": "inputFile",
+    "{type: T.core.kv.Set, key: a, value: '%s'}": "",
+    "{type: T.core.execution.Assert, conditions: ['%s']}": "",
+    "{type: T.core.execution.Count, startDate: '2026-01-01', namespaces: [a.b], expression: '%s'}": "count",
+    "{type: T.graalvm.python.FileTransform, from: x, script: '%s'}": "",
+}
+
+
+@pytest.mark.parametrize("task", RENDERED_BY_TASKS)
+def test_a_slip_is_told_in_what_a_task_renders_itself_and_its_own_names_are_none(task):
+    def said(names):
+        written = " ".join(f"{{{{ {name} }}}}" for name in names)
+        one = task.replace("{", "{id: one, ", 1).replace("T.", "io.kestra.plugin.") % written
+        return [found.message for found in check(f"id: f\nnamespace: a.b\ntasks:\n  - {one}\n", catalogue())]
+
+    own = RENDERED_BY_TASKS[task].split()
+    assert said(own) == said([])
+    assert [one for one in said(["input.a", "item"]) if one not in said([])] == [
+        "There is no variable `input`.",
+        "`item` is there only inside a Loop.",
+    ]
+
+
+def test_only_for_rows_and_what_is_made_of_text_may_there_be_any_name():
+    def renders_itself(kind):
+        return any((mark := marker(field)) is not None and mark.late for field in kind.model_fields.values())
+
+    tasks = [one for one in catalogue().classes() if issubclass(one, Task)]
+    assert {one.__name__ for one in tasks if one.sees is None and renders_itself(one)} == {
+        "DeduplicateItems", "FilterItems", "TemplatedTask",
+    }  # fmt: skip
+
+
+def test_where_rows_are_seen_any_name_may_be_one():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: keep, type: io.kestra.plugin.core.storage.FilterItems, from: x, filterCondition: "{{ input.a > 1 }}"}
+"""
+    assert check(text, catalogue()) == []
 
 
 def test_a_property_that_stands_there_already_is_not_what_another_was_meant_to_be():
