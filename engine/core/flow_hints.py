@@ -24,6 +24,7 @@ from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
 from engine.core.flow_scope import BY_VALUE
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
+from engine.core.inputs import Input
 from engine.core.json_text import read_json
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import has_template, marker
@@ -59,12 +60,14 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_words_for_booleans(data, registry),
         *meant_text.braces(data, flow),
         *meant_text.escaped(data),
+        *meant_text.calls(data),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *(found for path, part in every for found in _idle(path, part)),
         *_unserved(flow),
         *_unbounded(flow),
         *_cases_as_written(flow),
+        *_cases_of_choice(flow),
         *meant_text.always_true(data),
         *_untaken(data, registry),
         *_defaults_of_nothing(data, registry),
@@ -299,3 +302,32 @@ def _cases_as_written(flow: Flow) -> Iterator[Finding]:
                 message = "The name of a case is compared as it is written: a template in it is not rendered."
                 advice = "Compare in an `io.kestra.plugin.core.flow.If`, or let `value` give words such as `same`."
                 yield Finding((*path, "cases", name), message, "case-as-written", "warning", advice)
+
+
+def _cases_of_choice(flow: Flow) -> Iterator[Finding]:
+    """A Switch over the text `inputs.name`, and cases for what an input that is chosen from a list can never be."""
+    chosen = {f"inputs.{one.id}": one for one in flow.inputs if one.type == "SELECT" and _is_fixed(one)}
+    for path, task in flow_validation.tasks(flow):
+        value = getattr(task, "value", None)
+        if type(task).__name__ != "Switch" or not isinstance(value, str):
+            continue
+        if meant_text.is_path(value):
+            message = "`value` is a plain text: the cases are compared with it as it stands."
+            yield Finding((*path, "value"), message, "plain-braces", "hint", f"Write `{{{{ {value.strip()} }}}}`.")
+        one = chosen.get(value.strip().removeprefix("{{").removesuffix("}}").strip())
+        for name in getattr(task, "cases", None) or {} if one is not None else ():
+            if one is not None and name not in one.choices:
+                near = [other for other in one.choices if other.lower() == name.lower()]
+                near = near or get_close_matches(name, one.choices, n=1)
+                advice = f"Did you mean `{near[0]}`?" if near else f"It is one of {', '.join(one.choices)}."
+                if name in ("default", "else", "otherwise", "_", "*"):
+                    advice = "Write `defaults` beside `cases`."
+                message = f"`inputs.{one.id}` is never `{name}`."
+                yield Finding((*path, "cases", name), message, "never-equal", "warning", advice)
+
+
+def _is_fixed(one: Input) -> bool:
+    """Whether an input is one of the values that are written in the flow, and nothing else: one that may be left out
+    takes others, too."""
+    is_open = getattr(one, "expression", None) or getattr(one, "allow_custom_value", False)
+    return one.required and bool(one.choices) and not is_open

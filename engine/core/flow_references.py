@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
-from engine.core import output_reads, template_reads, template_roots
+from engine.core import output_reads, template_comparisons, template_reads, template_roots
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_scope import BY_VALUE, HOLDER, Scope, Standing
@@ -96,6 +96,9 @@ class References:
                 said.add(read.path[:2])
                 told.add((found.code, found.message, found.suggestion))
                 yield found
+        if FOREIGN["inputs"].isdisjoint(path) and not self._of_subflow(path):
+            for sentence, advice, at in template_comparisons.never(template, self.inputs):
+                yield Finding(path, sentence, "never-equal", "warning", advice, "", *at)
         # A slip in another name may be all there is to one behind a `-`: `inputs.my-name` reads `name`, too.
         behind = template_reads.subtracted(template) if said else frozenset()
         knows_all = self._knows_all(path)

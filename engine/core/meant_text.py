@@ -47,9 +47,10 @@ DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
 _QUOTED = r"""(?>"[^"]*"|'[^']*'|.)*?"""  # braces in quotes end no tag
 _TAG = re.compile(rf"\{{\{{{_QUOTED}\}}\}}|\{{%{_QUOTED}%\}}|\{{#.*?#\}}", re.DOTALL)
+_CALL = re.compile(r"(?:secret|kv)\((['\"])[\w.-]+\1\)")
 _WORD = re.compile(r"[\w-]+")
 _PATH = re.compile(r"\s*(?:inputs|outputs|vars|trigger|taskrun|labels|execution|flow)(?:\.\w+|\[[^\]]+\])+\s*")
-_OPERATOR = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|is|contains|equals)\b")
+_OPERATOR = re.compile(r"[=!<>]=|[<>]|\s=\s|\b(?:and|or|not|is|contains|equals)\b")
 # Letters that people take for others → what they are, and what is meant.
 _LETTERS = (
     (re.compile(r"YYYY(?!.*w)"), "`YYYY` is the year that the week belongs to", "yyyy"),
@@ -98,6 +99,14 @@ def braces(data: Any, flow: Flow) -> Iterator[Finding]:
 def is_path(text: str) -> bool:
     """Whether a text is a path without its braces: `inputs.hosts`."""
     return _PATH.fullmatch(text) is not None
+
+
+def calls(data: Any) -> Iterator[Finding]:
+    """Hints for texts that are the call of a function and nothing else, without its braces."""
+    for path, text in walk(data):
+        if isinstance(text, str) and path[0] in BLOCKS and _CALL.fullmatch(text):
+            message = f"`{text}` is plain text."
+            yield Finding(path, message, "plain-braces", "hint", f"Write `{{{{ {text} }}}}` for its value.")
 
 
 def escaped(data: Any) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from engine.core.yaml_text import Path, walk
 
 WRAPPERS = ("outputs", "output", "result", "value", "data")  # `outputs.call.outputs.body`
 PRINTED = frozenset({"stdout", "stderr", "output", "result", "logs", "log", "stdoutlines"})  # of a script
+OF_CALLS = {"Subflow": frozenset({"executionId", "state", "outputs"})}
 WITHOUT = frozenset({*BY_VALUE, "Sequential", "Parallel", "Dag", "AllowFailure"})  # they hand on nothing of their own
 
 
@@ -23,7 +24,7 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
         return None
     name, wanted = read.path[1:3]
     task = scope.tasks[place]
-    fields = task_outputs.output_fields(type(task))
+    fields = OF_CALLS.get(scope.kind(place)) or task_outputs.output_fields(type(task))
     loop = scope.loop_of(place)
     if loop is not None:
         is_value = wanted not in fields or wanted in _values(scope.tasks[loop])
@@ -58,7 +59,9 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
 
 
 def _instead(name: str, wanted: str, fields: frozenset[str]) -> str:
-    """What to read where nothing is like what was wanted: of a script what it prints for that."""
+    """What to read where nothing is like what was wanted: what a script prints for that, what a flow hands on."""
+    if "executionId" in fields and "outputs" in fields:
+        return f"What the flow hands on is in `outputs.{name}.outputs`."
     if wanted.lower() in PRINTED and fields >= {"exitCode", "vars"}:
         return f'Print `::{{"outputs": {{"name": "value"}}}}::`, and write `outputs.{name}.vars.name`.'
     return f"It has {', '.join(sorted(fields))}."

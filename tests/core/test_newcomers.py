@@ -98,6 +98,70 @@ def test_what_is_meant_is_told(text, expected):
     assert told(text) == expected
 
 
+CHOICE = "inputs: [{id: env, type: SELECT, values: [dev, prod]%s}]\n"
+SWITCH = (
+    f"tasks:\n  - id: s\n    type: {CORE}.flow.Switch\n    value: '%s'\n"
+    f"    cases:\n      dev: [{{id: a, {LOG}, message: hi}}]\n      %s: [{{id: b, {LOG}, message: hi}}]\n"
+)
+CALL = (
+    f"tasks:\n  - {{id: call, type: {CORE}.flow.Subflow, namespace: a.b, flowId: c}}\n"
+    f"  - {{id: say, {LOG}, message: '{{{{ outputs.call.%s }}}}'}}\n"
+)
+TYPED = "inputs: [{id: go, type: BOOL}, {id: n, type: INT}, {id: s, type: STRING}]\n"
+WHEN = f'{TYPED}tasks:\n  - {{id: say, {LOG}, message: hi, runIf: "{{{{ %s }}}}"}}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "advice"),
+    [
+        (CHOICE % "" + SWITCH % ("{{ inputs.env }}", "Prod"), "tasks[0].cases.Prod", "Did you mean `prod`?"),
+        (CHOICE % "" + SWITCH % ("{{inputs.env}}", "default"), "tasks[0].cases.default", "`defaults` beside `cases`."),
+        (CHOICE % "" + SWITCH % ("{{ inputs.env }}", "x"), "tasks[0].cases.x", "It is one of dev, prod."),
+        (CHOICE % "" + SWITCH % ("inputs.env", "prod"), "tasks[0].value", "Write `{{ inputs.env }}`."),
+        (CALL % "executionID", "tasks[1].message", "Did you mean `outputs.call.executionId`?"),
+        (CALL % "total", "tasks[1].message", "What the flow hands on is in `outputs.call.outputs`."),
+        (WHEN % "inputs.go == 'true'", "tasks[0].runIf", "Write `inputs.go`."),
+        (WHEN % "'false' == inputs.go", "tasks[0].runIf", "Write `not inputs.go`."),
+        (WHEN % "inputs.go != 'true'", "tasks[0].runIf", "Write `not inputs.go`."),
+        (WHEN % "inputs.n == '3'", "tasks[0].runIf", "Write `3` without quotes."),
+        (
+            f"tasks:\n  - {{id: say, {LOG}, message: hi, runIf: '{{{{ flow.id }}}} = prod'}}\n",
+            "tasks[0].runIf",
+            "Put all of it between one {{ and }}.",
+        ),
+        (
+            f"tasks:\n  - {{id: g, type: {CORE}.http.Request, uri: 'https://x.y', headers: {{A: secret('T')}}}}\n",
+            "tasks[0].headers.A",
+            "Write `{{ secret('T') }}` for its value.",
+        ),
+        (f"{SAY}inputs: [{{id: f, type: FILE, defaults: a.csv}}]\n", "inputs[0].defaults", "one of the namespace."),
+    ],
+)
+def test_what_can_never_be_is_told(text, path, advice):
+    ((where, said),) = told(text)
+    assert where == path
+    assert said.endswith(advice)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHOICE % ", required: false" + SWITCH % ("{{ inputs.env }}", "other"),
+        CHOICE % ", allowCustomValue: true" + SWITCH % ("{{ inputs.env }}", "other"),
+        CHOICE % "" + SWITCH % ("{{ inputs.env | upper }}", "PROD"),
+        CHOICE % "" + SWITCH % ("{{ inputs.env }}", "prod"),
+        *(CALL % name for name in ("executionId", "state", "outputs.total", "outputs")),
+        *(
+            WHEN % one
+            for one in ("inputs.go == true", "inputs.s == 'true'", "inputs.n == 3", "inputs.go", "inputs.s == '3'")
+        ),
+        f"tasks:\n  - {{id: say, {LOG}, message: \"a = {{{{ flow.id }}}} and secret('T')\"}}\n",
+    ],
+)
+def test_what_may_be_is_left_alone(text):
+    assert told(text) == []
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "sentence"),
     [

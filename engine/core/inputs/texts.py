@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from engine.core.finding import Breach
 from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
@@ -102,7 +103,8 @@ class FileInput(Input):
     @model_validator(mode="after")
     def _defaults_are_stored_files(self) -> "FileInput":
         if self.defaults is not None and not str(self.defaults).startswith(("nsfile://", "file://", "kestra://", "{{")):
-            raise ValueError("no `defaults` can be set for inputs of type 'FILE'")
+            fix = "Write the URI of a file, such as `nsfile:///data.csv` for one of the namespace."
+            raise Breach("no `defaults` can be set for inputs of type 'FILE'", ("defaults",), fix)
         return self
 
     def coerce(self, value: Any) -> str:
