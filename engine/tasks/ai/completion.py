@@ -281,7 +281,7 @@ classes: [positive, neutral, negative]
 prompt: "{{ inputs.feedback }}"
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset({"classes"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"classes"})
     type: Literal["io.kestra.plugin.ai.completion.Classification", "io.kestra.plugin.langchain4j.Classification"]
     prompt: Property[OptionalText] = None
     content_blocks: Property[Blocks | None] = None

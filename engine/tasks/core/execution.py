@@ -60,7 +60,7 @@ errorMessage: "Amounts are between 1 and 999."
 """,
     )
     is_pure: ClassVar[bool] = True
-    sees: ClassVar[frozenset[str]] = frozenset()
+    sees: ClassVar[frozenset[str] | None] = frozenset()
     type: Literal["io.kestra.plugin.core.execution.Assert"]
     conditions: LateProperty[list[Any]] = Field(
         description="Rendered one by one by the task, so that each failure is told."
@@ -263,7 +263,7 @@ startDate: "{{ now() | dateAdd(-1, 'DAYS') }}"
 expression: "{{ count == 0 }}"
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset({"count"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"count"})
     type: Literal[
         "io.kestra.plugin.core.execution.Count",
         "io.kestra.plugin.core.execution.Counts",

@@ -29,7 +29,7 @@ kvType: JSON
 ttl: P30D
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset()
+    sees: ClassVar[frozenset[str] | None] = frozenset()
     type: Literal["io.kestra.plugin.core.kv.Set"]
     key: Property[Text]
     value: LateProperty[Any] = Field(
@@ -75,7 +75,7 @@ value:
     value: true
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset()
+    sees: ClassVar[frozenset[str] | None] = frozenset()
     type: Literal["io.kestra.plugin.core.kv.Put"]
     key: Property[Text]
     value: LateProperty[Any] = Field(

@@ -135,7 +135,7 @@ class _Cursor:
 class DuckDbFields(DuckDbConnected, SqlFields):
     """Files in and out, which `sql` reaches by name, `{{ workingDir }}` or `{{ outputFiles.name }}`."""
 
-    sees: ClassVar[frozenset[str]] = frozenset({"workingDir", "outputFiles", "dbFilePath"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"workingDir", "outputFiles", "dbFilePath"})
     sql: LateProperty[Text]
     input_files: Property[JsonMap | None] = None
     output_files: Property[TextList | None] = None

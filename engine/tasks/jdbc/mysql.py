@@ -74,7 +74,7 @@ class MySqlConnected(Connected):
 class MySqlFields(MySqlConnected, SqlFields):
     """A statement, which may load a file: `LOAD DATA LOCAL INFILE '{{ inputFile }}' INTO TABLE …`."""
 
-    sees: ClassVar[frozenset[str]] = frozenset({INPUT})
+    sees: ClassVar[frozenset[str] | None] = frozenset({INPUT})
     sql: LateProperty[Text]
     input_file: Property[OptionalText] = Field(default=None, description="Its path is `{{ inputFile }}` in `sql`.")
 

@@ -52,7 +52,7 @@ startDate: "{{ now() | dateAdd(-7, 'DAYS') }}"
 expression: "{{ count >= 3 }}"
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset({"count"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"count"})
     type: Literal["io.kestra.plugin.kestra.executions.Count"]
     namespaces: Property[TextList | None] = None
     flow_id: Property[OptionalText] = None

@@ -72,7 +72,7 @@ inputFiles:
 outputFiles: [out.txt]
 """,
     )
-    sees: ClassVar[frozenset[str]] = frozenset({"workingDir", "outputFiles"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"workingDir", "outputFiles"})
     type: Literal["io.kestra.plugin.kubernetes.core.PodCreate", "io.kestra.plugin.kubernetes.PodCreate"]
     connection: Property[Connection | None] = None
     namespace: Property[OptionalText] = None

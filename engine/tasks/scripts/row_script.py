@@ -23,7 +23,7 @@ from engine.tasks.scripts.script_task import LIBRARY, local_python
 class RowScript(RunnableTask):
     """A script in one language."""
 
-    sees: ClassVar[frozenset[str]] = frozenset()
+    sees: ClassVar[frozenset[str] | None] = frozenset()
     driver: ClassVar[str] = "_rows.py"
     image: ClassVar[str] = "python:3.13-slim"
     script: LateProperty[str]

@@ -64,7 +64,7 @@ class ScriptTask(RunnableTask):
     """Run something in a shell or an interpreter, in a container or on this machine."""
 
     default_image: ClassVar[str] = "ubuntu"
-    sees: ClassVar[frozenset[str]] = frozenset({"workingDir", "outputDir", "outputFiles"})
+    sees: ClassVar[frozenset[str] | None] = frozenset({"workingDir", "outputDir", "outputFiles"})
 
     task_runner: AnyRunner | None = Field(default=None, description="Docker unless another is named.")
     runner: Annotated[
