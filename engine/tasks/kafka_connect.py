@@ -142,7 +142,7 @@ class WatchedConnector(OneConnector):
 
 def made_told(context: RunContext, told: Mapping[str, Any]) -> Made:
     """What Connect says of a connector it took."""
-    numbers = [int(rest_service.held(one, SERVICE, "task")) for one in told.get("tasks") or []]
+    numbers = [rest_service.whole(one, SERVICE, "task") for one in rest_service.listed(told, SERVICE, "tasks")]
     return Made(
         connectorName=rest_service.held(told, SERVICE, "name"),
         type=told.get("type"),
@@ -153,9 +153,9 @@ def made_told(context: RunContext, told: Mapping[str, Any]) -> Made:
 
 def status_told(name: str, told: Mapping[str, Any]) -> Status:
     """What Connect says of how a connector is doing."""
-    own = told.get("connector") or {}
+    own = rest_service.mapped(told.get("connector"), SERVICE)
     tasks = [
         {"id": one.get("id"), "state": one.get("state"), "workerId": one.get("worker_id"), "trace": one.get("trace")}
-        for one in told.get("tasks") or []
+        for one in rest_service.listed(told, SERVICE, "tasks")
     ]
     return Status(connectorName=name, connectorState=own.get("state"), workerId=own.get("worker_id"), tasks=tasks)

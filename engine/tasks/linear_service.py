@@ -23,7 +23,7 @@ class LinearTask(RunnableTask):
         body = {"query": query, "variables": variables}
         headers = {"Authorization": self.token}
         told = await rest_service.mapping(context, "Linear", "POST", url, headers=headers, json=body)
-        if errors := told.get("errors"):
+        if errors := rest_service.listed(told, "Linear", "errors"):
             raise TaskFailed(f"Linear refused: {errors[0].get('message') or errors[0]}")
         return rest_service.mapped(told.get("data"), "Linear")
 

@@ -116,8 +116,8 @@ def _post(urn: str, told: dict[str, Any]) -> dict[str, Any]:
             "impersonatorUrn": (one.get("created") or {}).get("impersonator"),
             "lastModifiedTime": (one.get("lastModified") or {}).get("time"),
         }
-        for one in told.get("elements") or ()
+        for one in rest_service.listed(told, "LinkedIn", "elements")
     ]
     kinds = Counter(one["reactionType"] for one in reactions if one["reactionType"])
-    total = (told.get("paging") or {}).get("total", len(reactions))
+    total = rest_service.mapped(told.get("paging"), "LinkedIn").get("total", len(reactions))
     return {"activityUrn": urn, "totalReactions": total, "reactions": reactions, "reactionsSummary": dict(kinds)}

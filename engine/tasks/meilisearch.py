@@ -69,9 +69,7 @@ from: "{{ outputs.extract.uri }}"
         for start in range(0, len(rows), self.batch_size):
             some = rows[start : start + self.batch_size]
             made = await self.ask(context, "POST", self.below("documents"), json=some)
-            if made.get("taskUid") is None:
-                raise TaskFailed("Meilisearch answered without a task.", fix="Check `url`.")
-            tasks.append(int(made["taskUid"]))
+            tasks.append(rest_service.whole(made, "Meilisearch", "taskUid"))
         if self.wait_for_indexing:
             for task in tasks:
                 await self._done(context, task)

@@ -284,7 +284,11 @@ AIKIDO = {"clientId": "c", "clientSecret": "s"}
 OCEAN = {"apiToken": "t"}
 ZONE = {"apiToken": "t", "zoneId": "z"}
 QUERY = {"query": "{ Get { A { b } } }"}
+DOCUMENTS = {"key": "k", "index": "i", "from": [{"a": 1}]}
+LINEAR = {"token": "t", "team": "T", "title": "t"}
 MAIL = {"accessToken": "t"}
+PODS = {"namespace": "n", "resourceType": "pods"}
+POSTS = {"accessToken": "t", "activityUrns": ["u"]}
 SUBSCRIBED = {"topic": "t", "subscription": "s", "maxRecords": 1}
 BOARD = {**TRELLO, "boardId": "b"}
 
@@ -315,6 +319,22 @@ BOARD = {**TRELLO, "boardId": "b"}
         ("hubspot.companies.Create", "hubspot", {**HUBSPOT, "name": "n", "domain": "d"}, {"id": "x"}, "no number"),
         ("hubspot.companies.Search", "hubspot", HUBSPOT, {"results": {"a": 1}}, "no list of objects in `results`"),
         ("hubspot.companies.Search", "hubspot", HUBSPOT, {"paging": ["x"]}, "no object"),
+        ("kafka.ConnectorGetStatus", "connectUrl", CONNECTOR, {"connector": ["x"]}, "no object"),
+        ("kafka.ConnectorGetStatus", "connectUrl", CONNECTOR, {"tasks": {"a": 1}}, "no list of objects in `tasks`"),
+        (
+            "kubernetes.kubectl.Get",
+            "cluster",
+            {**PODS, "apiGroup": "apps"},
+            ["x"],
+            "Kubernetes answered with no object",
+        ),
+        ("kubernetes.kubectl.Get", "cluster", PODS, {"groups": [{}]}, "without `preferredVersion.groupVersion`"),
+        ("kubernetes.kubectl.Get", "cluster", PODS, {"resources": ["x"]}, "no list of objects in `resources`"),
+        ("linear.issues.Create", "linear", LINEAR, {"errors": {"a": 1}}, "no list of objects in `errors`"),
+        ("linkedin.GetPostAnalytics", "apiBaseUrl", POSTS, {"elements": ["x"]}, "in `elements`"),
+        ("linkedin.GetPostAnalytics", "apiBaseUrl", POSTS, {"paging": ["x"]}, "no object"),
+        ("meilisearch.DocumentAdd", "url", DOCUMENTS, {"taskUid": {}}, "no number in `taskUid`"),
+        ("meilisearch.DocumentAdd", "url", DOCUMENTS, {}, "answered without `taskUid`"),
         ("notion.database.Query", "notion", {**NOTION, "databaseId": PAGE}, {"results": {"a": 1}}, "in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": ["x"]}, "no list of objects in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": [{"id": "i"}]}, "without `last_edited_time`"),
@@ -334,7 +354,8 @@ async def test_a_list_that_is_none_ends_in_a_sentence(make_context, name, where,
     with serving(service) as wire:
         context = make_context({"providers": {where: {"base_url": wire.url}}})
         is_own = where in ("dropbox", *SETTINGS)
-        own = {} if is_own else {"connection": {"hosts": [wire.url]}} if where == "hosts" else {where: wire.url}
+        places = {"hosts": {"connection": {"hosts": [wire.url]}}, "cluster": {"connection": {"masterUrl": wire.url}}}
+        own = {} if is_own else places.get(where, {where: wire.url})
         with pytest.raises(TaskFailed, match=why):
             await looked_or_run(context, type=f"{PLUGIN}.{name}", **given, **own)
 

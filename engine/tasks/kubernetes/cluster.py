@@ -13,7 +13,7 @@ import httpx
 from engine.plugin import Part, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.rest_service import HINTS
+from engine.tasks.rest_service import HINTS, held, listed, mapped
 from engine.tasks.runners import WORK
 from engine.tasks.secret_files import kept
 
@@ -100,22 +100,26 @@ class Cluster:
         except ValueError:
             found = {"message": response.text[:300]}
         if response.status_code >= 400:
+            said = found.get("message", "") if isinstance(found, dict) else response.text[:300]
             raise TaskFailed(
-                f"Kubernetes answered {response.status_code}: {found.get('message', '')}",
+                f"Kubernetes answered {response.status_code}: {said}",
                 fix=HINTS.get(response.status_code, ""),
             )
-        return found
+        return mapped(found, "Kubernetes")
 
     async def path(self, kind: str, *, group: str = "", version: str = "v1", namespace: str) -> str:
         """Where the resources of a kind are, by any of its names (`pod`, `Pod`, `pods`, `po`). TaskFailed."""
         bases = [f"/apis/{group}/{version}" if group else f"/api/{version}"]
         if not group:
             groups = await self.call("GET", "/apis", missing=True) or {}
-            bases += [f"/apis/{one['preferredVersion']['groupVersion']}" for one in groups.get("groups", [])]
+            bases += [
+                f"/apis/{held(one, 'Kubernetes', 'preferredVersion', 'groupVersion')}"
+                for one in listed(groups, "Kubernetes", "groups")
+            ]
         wanted = kind.lower()
         for base in bases:
-            listed = await self.call("GET", base, missing=True) or {}
-            for one in listed.get("resources", []):
+            found = await self.call("GET", base, missing=True)
+            for one in listed(found, "Kubernetes", "resources", each=["name", "kind"]):
                 names = (one["name"], one["kind"], one.get("singularName", ""), *one.get("shortNames", []))
                 if "/" not in one["name"] and wanted in {name.lower() for name in names}:
                     inside = f"/namespaces/{namespace}" if one.get("namespaced") else ""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.fetched_rows import filed
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.property_types import OptionalText, Text, TextList
@@ -118,7 +119,7 @@ fetchType: FETCH
             path = await self.path(cluster)
             items = []
             if not self.resources_names:
-                items = (await cluster.call("GET", path))["items"]
+                items = rest_service.listed(await cluster.call("GET", path), "Kubernetes", "items")
             for name in self.resources_names or []:
                 one = await cluster.call("GET", f"{path}/{name}", missing=True)
                 if one is None:
