@@ -99,7 +99,7 @@ jobName: team/deploy
 
     async def run(self, context: RunContext) -> Build:
         path = f"{self.build_number or 'lastBuild'}/api/json"
-        found = rest_service.parsed(await self.jenkins(context, "GET", path), "Jenkins") or {}
+        found = rest_service.mapped(rest_service.parsed(await self.jenkins(context, "GET", path), "Jenkins"), "Jenkins")
         return Build(
             jobName=self.job_name,
             url=found.get("url"),

@@ -286,6 +286,7 @@ ZONE = {"apiToken": "t", "zoneId": "z"}
 QUERY = {"query": "{ Get { A { b } } }"}
 DOCUMENTS = {"key": "k", "index": "i", "from": [{"a": 1}]}
 LINEAR = {"token": "t", "team": "T", "title": "t"}
+ITEM = {**NOTION, "databaseId": PAGE, "title": "t"}
 MAIL = {"accessToken": "t"}
 PODS = {"namespace": "n", "resourceType": "pods"}
 POSTS = {"accessToken": "t", "activityUrns": ["u"]}
@@ -319,6 +320,7 @@ BOARD = {**TRELLO, "boardId": "b"}
         ("hubspot.companies.Create", "hubspot", {**HUBSPOT, "name": "n", "domain": "d"}, {"id": "x"}, "no number"),
         ("hubspot.companies.Search", "hubspot", HUBSPOT, {"results": {"a": 1}}, "no list of objects in `results`"),
         ("hubspot.companies.Search", "hubspot", HUBSPOT, {"paging": ["x"]}, "no object"),
+        ("jenkins.JobInfo", "serverUri", {"jobName": "j"}, ["x"], "Jenkins answered with no object"),
         ("kafka.ConnectorGetStatus", "connectUrl", CONNECTOR, {"connector": ["x"]}, "no object"),
         ("kafka.ConnectorGetStatus", "connectUrl", CONNECTOR, {"tasks": {"a": 1}}, "no list of objects in `tasks`"),
         (
@@ -335,6 +337,7 @@ BOARD = {**TRELLO, "boardId": "b"}
         ("linkedin.GetPostAnalytics", "apiBaseUrl", POSTS, {"paging": ["x"]}, "no object"),
         ("meilisearch.DocumentAdd", "url", DOCUMENTS, {"taskUid": {}}, "no number in `taskUid`"),
         ("meilisearch.DocumentAdd", "url", DOCUMENTS, {}, "answered without `taskUid`"),
+        ("notion.database.CreateItem", "notion", ITEM, {"properties": ["x"]}, "no object"),
         ("notion.database.Query", "notion", {**NOTION, "databaseId": PAGE}, {"results": {"a": 1}}, "in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": ["x"]}, "no list of objects in `results`"),
         ("notion.page.UpdateTrigger", "notion", NOTION, {"results": [{"id": "i"}]}, "without `last_edited_time`"),

@@ -9,7 +9,7 @@ from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.notion_blocks import blocks_of, plain_text
 from engine.tasks.notion_service import NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
-from engine.tasks.rest_service import held, listed
+from engine.tasks.rest_service import held, listed, mapped
 
 
 class Rows(Outputs):
@@ -110,7 +110,7 @@ content: |
     async def run(self, context: RunContext) -> Page:
         database = identity(self.database_id, "databaseId")
         about = await self.notion(context, "GET", f"databases/{database}")
-        columns = about.get("properties") or {}
+        columns = mapped(about.get("properties"), "Notion")
         named = next((name for name, one in columns.items() if one.get("type") == "title"), "Name")
         body: dict[str, Any] = {
             "parent": {"database_id": database},
