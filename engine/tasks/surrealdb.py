@@ -47,9 +47,10 @@ class QueryFields(Part):
         told = await rest_service.document(context, "SurrealDB", "POST", url, **asked)
         rows: list[dict[str, Any]] = []
         for one in told if isinstance(told, list) else [told] if told else ():
-            if rest_service.mapped(one, "SurrealDB").get("status") != "OK":
-                raise TaskFailed(f"SurrealDB refused: {one.get('result') or one.get('detail')}")
-            result = one.get("result")
+            said = rest_service.mapped(one, "SurrealDB")
+            if said.get("status") != "OK":
+                raise TaskFailed(f"SurrealDB refused: {said.get('result') or said.get('detail')}")
+            result = said.get("result")
             listed = result if isinstance(result, list) else [] if result is None else [result]
             rows += [row if isinstance(row, dict) else {"value": row} for row in listed]
         return await fetched(context, rows, self.fetch_type)

@@ -394,6 +394,15 @@ async def test_a_list_of_google_that_is_none_ends_in_a_sentence(
             await context.run(type=f"{PLUGIN}.{name}", **who, **given)
 
 
+@pytest.mark.parametrize(("told", "why"), [([None], "refused: None"), (["x"], "no object"), ("7", "no object")])
+async def test_an_odd_answer_of_surrealdb_ends_in_a_sentence(context, told, why):
+    with serving(lambda request: Answered(told)) as wire:
+        host, port = wire.url.removeprefix("http://").split(":")
+        place = {"host": host, "port": int(port), "namespace": "n", "database": "d", "query": "SELECT 1"}
+        with pytest.raises(TaskFailed, match=f"SurrealDB .*{why}"):
+            await context.run(type=f"{PLUGIN}.surrealdb.Query", **place)
+
+
 async def looked_or_run(context, **declaration):
     """What a trigger's look, or a task gives."""
     kind = catalogue().resolve(declaration)
