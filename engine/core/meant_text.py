@@ -38,7 +38,7 @@ _BRACES = re.compile(
 )
 ESCAPES = {"\t": "t", "\a": "a", "\b": "b", "\v": "v", "\f": "f"}
 _ESCAPED = re.compile(r"[A-Za-z]:[^\n]*?(?P<sign>[\t\x07\x08\x0b\x0c])[^\n]*")
-CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
+CONDITIONS = frozenset({"condition", "conditions", "runIf", "when", "assert", "responseCondition"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs", "triggers"})
 PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
 LONGEST = 20_000  # characters of a program that is read
@@ -62,16 +62,17 @@ _LETTERS = (
 def always_true(data: Any) -> Iterator[Finding]:
     """Hints for conditions whose text is no expression, or compares outside of its braces: such a text is true."""
     for path, text in walk(data):
-        if not path or path[-1] not in CONDITIONS or not isinstance(text, str) or not _is_condition(data, path):
+        at = path[:-1] if path[-2:-1] == ("conditions",) else path  # those of Assert stand in a list
+        if not path or at[-1] not in CONDITIONS or not isinstance(text, str) or not _is_condition(data, at):
             continue
         if not has_template(text) and text.strip().lower() not in PLAIN:
-            message = f"`{path[-1]}` is a plain text, which is always true."
+            message = f"`{at[-1]}` is a plain text, which is always true."
             is_word = _WORD.fullmatch(text.strip()) is not None  # `on_failure`: no expression that could be meant
             meant = "inputs.name == 'value'" if is_word else spelt(text.strip())[:80]
             advice = f"Write {'a template, such as ' if is_word else ''}`{{{{ {meant} }}}}`."
             yield Finding(path, message, "constant-condition", "hint", advice)
         elif has_template(text) and text.count("{{") == text.count("}}") and _OPERATOR.search(_TAG.sub("", text)):
-            message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
+            message = f"`{at[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
 
 

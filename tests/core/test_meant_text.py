@@ -25,6 +25,13 @@ def test_a_condition_that_is_always_true_is_told(condition, advice):
     assert told(text, "hint") == [("constant-condition", "tasks[0].runIf", advice)]
 
 
+def test_so_is_each_condition_of_an_assertion():
+    kind = "type: io.kestra.plugin.core.execution.Assert"
+    text = f"tasks:\n  - {{id: a, {kind}, conditions: ['{{{{ 1 == 1 }}}}', '{{{{ flow.id }}}} > 1']}}"
+    advice = "Put all of it between one {{ and }}."
+    assert told(text, "hint") == [("constant-condition", "tasks[0].conditions[1]", advice)]
+
+
 @pytest.mark.parametrize(
     "condition",
     [
