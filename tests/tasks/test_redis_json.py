@@ -1,7 +1,7 @@
 """Documents in Redis: the commands at the wire, as the server at hand has no module for them."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
@@ -16,17 +16,17 @@ async def answering(answers):
     heard = []
 
     async def serve(reader, writer):
-        while head := await reader.readline():
-            words = []
-            for _ in range(int(head[1:])):
-                size = int((await reader.readline())[1:])
-                words.append((await reader.readexactly(size + 2))[:-2].decode())
-            if words[0].startswith("JSON."):
-                heard.append(words)
-            answer = answers.get(tuple(words), "+OK")
-            writer.write(answer.encode() + b"\r\n")
-            await writer.drain()
-        writer.close()
+        with closing(writer):  # also when the test ends before we see that the client is gone
+            while head := await reader.readline():
+                words = []
+                for _ in range(int(head[1:])):
+                    size = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(size + 2))[:-2].decode())
+                if words[0].startswith("JSON."):
+                    heard.append(words)
+                answer = answers.get(tuple(words), "+OK")
+                writer.write(answer.encode() + b"\r\n")
+                await writer.drain()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:

@@ -11,6 +11,8 @@ from typing import Any
 
 from mysql_mimic import IdentityProvider, MysqlServer, NativePasswordAuthPlugin, Session, User
 
+from tests.wire.tcp import close
+
 
 class People(IdentityProvider):
     """One person with a password."""
@@ -80,10 +82,7 @@ def mysql(
         loop.run_until_complete(serve())
         loop.run_forever()
         servers[0].close()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.01))  # the transports close in turns of the loop
-        loop.close()
+        close(loop)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

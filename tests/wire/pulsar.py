@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.wire.tcp import close
+
 TOKEN = "t0ken"
 CONNECT, CONNECTED, SUBSCRIBE, PRODUCER, SEND, RECEIPT, MESSAGE, ACK, FLOW = 2, 3, 4, 5, 6, 7, 9, 10, 11
 UNSUBSCRIBE, SUCCESS, ERROR, CLOSE_PRODUCER, CLOSE_CONSUMER, PRODUCER_SUCCESS, PING, PONG = (
@@ -281,4 +283,4 @@ def pulsar() -> Iterator[Broker]:
             loop.call_soon_threadsafe(server.close)
             loop.call_soon_threadsafe(loop.stop)
             thread.join(10)
-            loop.close()
+            close(loop)

@@ -5,7 +5,7 @@ import json
 import re
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from tests.wire.vectors import Vectors
@@ -76,14 +76,14 @@ async def searching() -> AsyncIterator[tuple[int, Documents]]:
     documents = Documents()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readline():
-            words = []
-            for _ in range(int(head[1:])):
-                size = int((await reader.readline())[1:])
-                words.append((await reader.readexactly(size + 2))[:-2])
-            writer.write(coded(documents.answer(words)))
-            await writer.drain()
-        writer.close()
+        with closing(writer):  # also when the test ends before we see that the client is gone
+            while head := await reader.readline():
+                words = []
+                for _ in range(int(head[1:])):
+                    size = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(size + 2))[:-2])
+                writer.write(coded(documents.answer(words)))
+                await writer.drain()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:

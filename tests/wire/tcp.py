@@ -1,5 +1,7 @@
-"""A TCP server on loopback, a thread a connection: what the servers of the wire folder that speak no HTTP run on."""
+"""A TCP server on loopback, a thread a connection: what the servers of the wire folder that speak no HTTP run on. Some
+have a loop of their own."""
 
+import asyncio
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -24,3 +26,19 @@ def listening(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join(5)
+
+
+def close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop that was stopped, and all connections that are open on it: nobody else would."""
+
+    async def end() -> None:
+        tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for transport in list(loop._transports.values()):  # type: ignore[attr-defined]
+            transport.abort()
+        await asyncio.sleep(0)  # one turn of the loop, in which they are closed
+
+    loop.run_until_complete(end())
+    loop.close()
