@@ -70,8 +70,8 @@ commands:
         except asyncio.CancelledError:
             await _stopped(starting, mark)
             raise
-        ears = [_Ear(process, process.stdout, "stdout", job), _Ear(process, process.stderr, "stderr", job)]
-        readers = {asyncio.create_task(ear.listen()): ear for ear in ears}
+        outputs = [_Output(process, process.stdout, "stdout", job), _Output(process, process.stderr, "stderr", job)]
+        readers = {asyncio.create_task(output.listen()): output for output in outputs}
         try:
             await _ended(process.pid)
             await _left(process.pid, mark, list(readers))
@@ -103,7 +103,7 @@ async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process], mark: s
         await _drained(process, {asyncio.create_task(process.communicate()): None})
 
 
-class _Ear:
+class _Output:
     """Hands on what comes from one of the outputs of a script."""
 
     def __init__(
@@ -151,12 +151,12 @@ def _await_end(pid: int) -> None:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-async def _drained(process: asyncio.subprocess.Process, readers: Mapping[asyncio.Task[Any], _Ear | None]) -> None:
+async def _drained(process: asyncio.subprocess.Process, readers: Mapping[asyncio.Task[Any], _Output | None]) -> None:
     """All that the script wrote is handed on, however long that takes; not what somebody writes who holds its output
     open."""
-    most = {ear: ear.heard + LEFT for ear in readers.values() if ear is not None}
+    most = {output: output.heard + LEFT for output in readers.values() if output is not None}
     _, late = await asyncio.wait(readers, timeout=DRAIN)
-    while any(ear is not None and not ear.is_idle and ear.heard < most[ear] for ear in map(readers.get, late)):
+    while any(one is not None and not one.is_idle and one.heard < most[one] for one in map(readers.get, late)):
         _, late = await asyncio.wait(readers, timeout=DRAIN)
     for reader in late:
         reader.cancel()
