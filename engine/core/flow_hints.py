@@ -64,7 +64,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *(found for path, part in every for found in _idle(path, part)),
-        *_unserved(flow),
+        *(found for path, part in every for found in _unserved(path, part)),
         *_unbounded(flow),
         *_cases_as_written(flow),
         *_cases_of_choice(flow),
@@ -271,11 +271,10 @@ def _idle(path: Path, part: Any) -> Iterator[Finding]:
             yield Finding((*path, written), message, "no-effect", "warning", "Leave it out.")
 
 
-def _unserved(flow: Flow) -> Iterator[Finding]:
+def _unserved(path: Path, part: Any) -> Iterator[Finding]:
     """Properties with which a task or a trigger fails here."""
-    for path, part in _parts(flow):
-        for name, mark in part.not_served():
-            yield Finding((*path, name), mark.why, "not-served", "warning", mark.fix)
+    for name, mark in part.not_served() if isinstance(part, Part) else ():
+        yield Finding((*path, name), mark.why, "not-served", "warning", mark.fix)
 
 
 def _parts(flow: Flow) -> Iterator[tuple[Path, Part]]:

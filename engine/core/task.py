@@ -68,9 +68,12 @@ class Part(BaseModel):
             raise TaskFailed(f"`{where}` {sentence(first)}.".replace("..", ".")) from error
 
     def served(self) -> Self:
-        """This part; TaskFailed when it gives a property that nothing here serves."""
+        """This part; TaskFailed when it, or a part of it, gives a property that nothing here serves."""
         for _, mark in self.not_served():
             raise TaskFailed(mark.why, fix=mark.fix)
+        for name in self.model_fields_set:
+            for part in _parts_in(getattr(self, name)):
+                part.served()
         return self
 
     def not_served(self) -> Iterator[tuple[str, Unserved]]:
@@ -236,6 +239,12 @@ def _unserved(cls: type[Part]) -> Mapping[str, Unserved]:
 def _markers(cls: type[Part]) -> Mapping[str, PropertyMarker]:
     found = {name: marker(field) for name, field in cls.model_fields.items()}
     return {name: mark for name, mark in found.items() if mark}
+
+
+def _parts_in(value: Any) -> Iterator[Part]:
+    """The part that a value is, or those it holds; child tasks are left alone, they are looked at when they run."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+    return (item for item in held if isinstance(item, Part) and not isinstance(item, Task))
 
 
 def _rendered_inside(value: Any, render: RenderValue) -> Any:

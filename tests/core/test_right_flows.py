@@ -516,3 +516,13 @@ def test_what_is_not_served_is_told_as_that():
     task = "{id: run, type: io.kestra.plugin.fs.ssh.Command, host: h, proxyCommand: nc %h %p, commands: [id]}"
     [found] = check(f"{HEAD}tasks:\n  - {task}\n", catalogue(), "")
     assert (found.code, found.severity) == ("not-served", "warning")
+
+
+def test_so_is_what_stands_in_a_part_of_a_task():
+    connection = "{trustStoreFile: a.jks, trustStorePassphrase: x, oauthTokenProvider: {task: 1}}"
+    task = f"{{id: get, type: io.kestra.plugin.kubernetes.kubectl.Get, resourceType: pod, connection: {connection}}}"
+    found = check(f"{HEAD}tasks:\n  - {task}\n", catalogue(), "")
+    assert [(one.code, one.path) for one in found] == [
+        ("not-served", "tasks[0].connection.trustStoreFile"),
+        ("not-served", "tasks[0].connection.oauthTokenProvider"),
+    ]

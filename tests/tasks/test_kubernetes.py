@@ -202,6 +202,12 @@ def test_a_pod_s_name_is_one_that_kubernetes_takes():
     assert name.endswith("-01hx-y7")
 
 
+async def test_a_key_store_of_java_is_told_as_what_is_not_read(make_context):
+    connection = {"masterUrl": "https://127.0.0.1:1", "keyStoreFile": "{{ 'a.jks' }}", "keyStorePassphrase": "x"}
+    with pytest.raises(TaskFailed, match="Key stores of Java are not read here"):
+        await make_context().run(type=f"{KUBECTL}.Get", resourceType="pod", connection=connection)
+
+
 async def test_a_certificate_that_is_none_is_told(make_context):
     connection = {"masterUrl": "https://127.0.0.1:1", "caCertData": base64.b64encode(b"no certificate").decode()}
     get = {"type": f"{KUBECTL}.Get", "resourceType": "pods"}

@@ -6,11 +6,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 
-from engine.plugin import Part, RunContext, TaskFailed
+from engine.plugin import Part, RunContext, TaskFailed, Unserved
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.rest_service import HINTS, held, listed, mapped
@@ -19,6 +19,9 @@ from engine.tasks.secret_files import kept
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod
 SECONDS = 60
+NO_STORE = Unserved(
+    "Key stores of Java are not read here.", "Give PEM, as `caCertFile`, `clientCertFile` and `clientKeyFile`."
+)
 
 
 class Connection(Part):
@@ -40,6 +43,13 @@ class Connection(Part):
     client_key_file: OptionalText = None
     client_key_passphrase: OptionalText = None
     client_key_algo: OptionalText = None
+    trust_store_file: Annotated[Any, NO_STORE] = None
+    trust_store_passphrase: Any = None
+    key_store_file: Annotated[Any, NO_STORE] = None
+    key_store_passphrase: Any = None
+    oauth_token_provider: Annotated[
+        Any, Unserved("No task is run for a token here.", "Let a task before this one fetch it, and give `oauthToken`.")
+    ] = None
 
     def trust(self, folder: Path) -> ssl.SSLContext:
         """What a connection accepts and shows; certificates are written into `folder`. TaskFailed."""
