@@ -123,8 +123,10 @@ def _file(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
         said = f"`outputFiles.{whole}` is read as `{read.path[4]}` of `{file}`."
         return of_read(path, read, said, "unknown-output", f"Write `outputs.{name}.outputFiles['{whole}']`.")
     said = f"`{name}` hands on no file `{file}`: its `outputFiles` do not name it."
-    named = ", ".join([*(getattr(task, "output_files", None) or ()), file])
-    return of_read(path, read, said, "unknown-output", f"Write `outputFiles: [{named}]`.")
+    named = list(getattr(task, "output_files", None) or ())
+    if near := get_close_matches(file, named, n=1, cutoff=0.8):
+        return of_read(path, read, said, "unknown-output", f"Did you mean `{near[0]}`?")
+    return of_read(path, read, said, "unknown-output", f"Write `outputFiles: [{', '.join([*named, file])}]`.")
 
 
 def _answer(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:

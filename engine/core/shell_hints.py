@@ -37,6 +37,7 @@ ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 OF_LOOP = re.compile(r"(parent\.|parents\[\d+\]\.)?taskrun\.value|item\.((parent\.)*|parents\[\d+\]\.)value")
 OURS = ("taskrun.iteration", "taskrun.attemptsCount", "taskrun.id", "taskrun.startDate", "item.index")  # as made here
+OWN_FILE = re.compile(r"""read\(\s*(['"])(?!kestra:)[^'"{}]*\1\s*\)""")  # of the namespace, by its name in the flow
 RANGE = re.compile(r"\{\{\s*range\([\d,\s-]*\)\s*\}\}")
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
@@ -52,7 +53,7 @@ def findings(flow: Flow, every: Iterable[tuple[Path, BaseModel]]) -> Iterator[Fi
     def is_safe(expression: str, path: Path) -> bool:
         if expression in plain or TAMED.fullmatch(expression) or _is_stored(expression, kinds):
             return True
-        if is_dated and DATED.fullmatch(expression):
+        if OWN_FILE.fullmatch(expression) or (is_dated and DATED.fullmatch(expression)):
             return True
         if OF_LOOP.fullmatch(expression):
             return _is_listed(scope, path)

@@ -678,6 +678,31 @@ tasks:
     assert "quotes" not in found.suggestion
 
 
+@pytest.mark.parametrize(
+    ("read", "is_own"),
+    [
+        ("'scripts/install.sh'", True),
+        ("'kestra:///one.sh'", False),
+        ("inputs.script", False),
+        ("'a' ~ inputs.b", False),
+    ],
+)
+def test_a_file_of_the_namespace_that_the_flow_names_is_nobody_else_s_command(read, is_own):
+    task = f"""{{id: run, type: io.kestra.plugin.scripts.shell.Commands, commands: ["{{{{ read({read}) }}}}"]}}"""
+    text = f"id: f\nnamespace: a.b\ninputs: [{{id: script, type: STRING}}, {{id: b, type: STRING}}]\ntasks: [{task}]\n"
+    assert (not [one for one in check(text, catalogue()) if one.code == "shell-quoting"]) is is_own
+
+
+def test_a_file_by_a_name_that_is_nearly_handed_on_is_meant():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: make, type: io.kestra.plugin.scripts.shell.Commands, commands: [ls], outputFiles: [ssh-key.pem]}
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.make.outputFiles['ss-key.pem'] }}"}
+"""
+    assert [one.suggestion for one in check(text, catalogue())] == ["Did you mean `ssh-key.pem`?"]
+
+
 def test_tasks_below_a_task_that_runs_another_flow_are_unknown_and_what_it_needs_is_missing():
     text = """id: f
 namespace: a.b
