@@ -209,9 +209,10 @@ async def an_end_is_lost(lives, postgres):
     """A process whose connection ends when it is about to say that its first job is done."""
     engine = await lives()
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(LOST)
+        # Each waits until nobody uses the table, and the process that does needs this loop to come to an end with it.
+        await asyncio.to_thread(connection.execute, LOST)
         yield engine
-        connection.execute(WHOLE)
+        await asyncio.to_thread(connection.execute, WHOLE)
 
 
 async def test_a_job_whose_end_is_lost_with_its_connection_is_done_with_though_its_process_lives_on(an_end_is_lost):
