@@ -54,6 +54,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_calls.triggered(flow),
         *flow_validation.unfit_defaults(flow),
         *flow_validation.unmet_refs(flow),
+        *flow_validation.shared_preconditions(flow),
         *_without_value(flow),
         *_no_list(flow),
         *(found for path, part in every for found in _one_command(path, part, data)),

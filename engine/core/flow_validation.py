@@ -168,6 +168,18 @@ def unmet_refs(flow: Flow) -> Iterator[Finding]:
             yield Finding((*path, "pluginDefaultsRef"), message, "plugin-default", "warning")
 
 
+def shared_preconditions(flow: Flow) -> Iterator[Finding]:
+    """Warnings for `preconditions` of one id in several triggers, which Kestra refuses from 1.1 on (its FlowValidator);
+    here each trigger keeps its own count."""
+    first: dict[str, str] = {}
+    for index, trigger in enumerate(flow.triggers):
+        name = getattr(getattr(trigger, "preconditions", None), "id", None)
+        if isinstance(name, str) and first.setdefault(name, trigger.id) != trigger.id:
+            message = f"`{first[name]}` has preconditions of the id `{name}`, too: Kestra refuses a flow with both."
+            path = ("triggers", index, "preconditions", "id")
+            yield Finding(path, message, "duplicate-id", "warning", "Rename one of them; nothing else reads it.")
+
+
 def _default_refused(one: Input) -> tuple[str, str] | None:
     """Why a default will not do, and how bad that is: out of bounds, another value must be given each time."""
     if one.defaults is None or has_template(one.defaults):

@@ -354,6 +354,17 @@ def test_a_default_that_would_be_refused_is_a_warning():
     assert "it must match the values `[x, y]`" in found.message
 
 
+def test_preconditions_of_one_id_in_two_triggers_are_a_warning():
+    flows = "flows: [{namespace: a, flowId: b}]"
+    triggers = "".join(
+        f"  - id: {name}\n    type: io.kestra.plugin.core.trigger.Flow\n    preconditions: {{id: {own}, {flows}}}\n"
+        for name, own in (("one", "p"), ("two", "q"), ("three", "p"))
+    )
+    [found] = problems(f"triggers:\n{triggers}")
+    assert (found.severity, found.path) == ("warning", "triggers[2].preconditions.id")
+    assert found.message.startswith("`one` has preconditions of the id `p`, too")
+
+
 def test_names_of_other_executions_are_not_looked_for_here():
     text = """
     inputs:
