@@ -6,9 +6,10 @@ from difflib import get_close_matches
 
 QUOTE_TEMPLATE = 'YAML reads `{{ … }}` at the start of a value as a mapping; put it in quotes: "{{ … }}".'
 
-QUOTE_TEXT = 'A `: ` inside a text makes a mapping of it: put the whole value in quotes, "{} {{{{ … }}}}".'
+QUOTE_TEXT = "A `: ` inside a text makes a mapping of it: put the whole value in quotes, {0}{1} {{{{ … }}}}{0}."
 _UNQUOTED = re.compile(r"(?:: +|- +)(?P<template>\{\{)")
 _TEXT_WITH_COLON = re.compile(r"\s*(?:- +)?[\w-]+: +(?P<text>[^\s\"'{\[|>#&*][^:{]*: +)\{\{")
+_ITEM_WITH_COLON = re.compile(r"\s*- +(?P<text>(?=[^:{]*[\s\"'])[^\s\"'{\[|>#&*-][^{]*?: +\{\{.*)")
 _TABBED = re.compile(r" *\t")
 _NO_BLANK = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z][\w-]*):(?P<value>[^\s:/].*)")
 _NO_BLANK_AFTER_DASH = re.compile(r"\s*-(?P<rest>[A-Za-z][\w-]*:)")
@@ -135,7 +136,12 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
 def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
     """What a single line gives away."""
     if is_last and (begun := _TEXT_WITH_COLON.match(line)):
-        return Slip(QUOTE_TEXT.format(begun["text"].strip()), number, begun.start("text") + 1)
+        text = begun["text"].strip()
+        return Slip(QUOTE_TEXT.format("'" if '"' in text else '"', text), number, begun.start("text") + 1)
+    if is_last and (item := _ITEM_WITH_COLON.match(line)):
+        quotes = next((sign for sign in "'\"" if sign not in item["text"]), "")
+        how = f"put the whole text in quotes, {quotes}…{quotes}" if quotes else "write `- |`, and the text below it"
+        return Slip(f"A `: ` inside a text makes a mapping of it: {how}.", number, item.start("text") + 1)
     if is_last and (unquoted := _UNQUOTED.search(line)):
         return Slip(QUOTE_TEMPLATE, number, unquoted.start("template") + 1)
     if tab := _TABBED.match(line):
@@ -276,14 +282,17 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
         return Slip(sentence, line, begins + 1)
     if begins > _content(before) and _OPEN.fullmatch(before):
         return None  # the first line below an open key may begin anywhere deeper than it
-    columns = _columns(lines, line)
+    begun = _columns(lines, line)
     if lines[line - 1].lstrip().startswith("- "):  # another item begins where one does
-        columns = {column for column in columns if _has_dash(lines[: line - 1], column)} or columns
-    if columns and begins not in columns:
-        nearest = min(columns, key=lambda column: (abs(column - begins), -column))
+        columns = {column for column in begun if _has_dash(lines[: line - 1], column)} or begun
+    else:  # … and another key where one does
+        columns = begun & {_content(one) for one in lines[: line - 1]}
+    if columns and begins not in begun:
+        least = min(abs(column - begins) for column in columns)
+        nearest = " or ".join(str(column + 1) for column in sorted(columns) if abs(column - begins) == least)
         sentence = (
             f"This line begins in column {begins + 1}, in which nothing above it begins; "
-            f"what belongs together begins in the same column, here probably {nearest + 1}."
+            f"what belongs together begins in the same column, here probably {nearest}."
         )
         return Slip(sentence, line, begins + 1)
     return None

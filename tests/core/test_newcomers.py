@@ -18,6 +18,7 @@ IF = f"tasks:\n  - id: i\n    type: {CORE}.flow.If\n    then: [{{id: say, {LOG},
 EACH = f"tasks:\n  - id: each\n    type: {CORE}.flow.ForEach\n    tasks: [{{id: say, {LOG}, message: '%s'}}]\n"
 PARALLEL = f"tasks:\n  - id: p\n    type: {CORE}.flow.Parallel\n    %s: [%s]\n"
 PART = f"{{id: a, {LOG}, message: hi}}"
+LIST = SHELL.replace(" [ls]", "")
 DIRECTORY = f"tasks:\n  - id: w\n    type: {CORE}.flow.WorkingDirectory\n    tasks:\n      - {PART}\n"
 
 
@@ -173,6 +174,16 @@ def test_what_may_be_is_left_alone(text):
         ),
         (f"tasks:\n  - id: a\n    {LOG}\n    message: hi\n   - id: b\n     {LOG}\n", 7, 4, "here probably 3."),
         (f"tasks:\n  - id: a\n    {LOG}\n   message: hi\n", 6, 4, "here probably 5."),
+        (
+            DAG.replace("task: {", "task:\n            {").replace("}\n", "}\n          dependsOn: [b]\n"),
+            9,
+            11,
+            "here probably 9 or 13.",
+        ),
+        (f'{LIST}      - echo "at: {{{{ flow.id }}}}"\n', 7, 9, "the whole text in quotes, '…'."),
+        (f"{LIST}      - echo 'at: {{{{ flow.id }}}}' | cat\n", 7, 9, 'in quotes, "…".'),
+        ('tasks:\n  - {id: a}\n    message: say "at: {{ flow.id }}"\n', 5, 14, "'say \"at: {{ … }}'."),
+        (f"{LIST}      - f \"at: {{{{ kv('a') }}}}\"\n", 7, 9, "write `- |`, and the text below it."),
     ],
 )
 def test_text_that_is_no_yaml_is_told_where_and_how(text, line, column, sentence):
