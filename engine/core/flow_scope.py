@@ -51,9 +51,9 @@ class Scope:
         """The last part of a task's type."""
         return type(self.tasks[path]).__name__
 
-    def loop_of(self, task: Path) -> Path | None:
-        """The outermost loop over values that a task stands in."""
-        return next((one for one in self.around(task)[:-1] if self.kind(one) in BY_VALUE), None)
+    def loops_of(self, task: Path) -> list[Path]:
+        """The loops over values that a task runs in, outermost first: its outputs lie by all of their values."""
+        return [one for one in self.around(task)[:-1] if self.kind(one) in BY_VALUE and task[len(one)] == MAIN]
 
     def value_at(self, place: Path, loop: Path) -> str:
         """How a template reads the value that a loop around it runs for: `taskrun.value` in a task that the loop itself

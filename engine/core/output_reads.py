@@ -6,9 +6,11 @@ from typing import Any
 from engine.core import task_outputs
 from engine.core.finding import Finding
 from engine.core.flow_scope import BY_VALUE, Scope
+from engine.core.property import has_template
 from engine.core.task import Task
 from engine.core.template_reads import Read, of_read
 from engine.core.yaml_text import Path, walk
+from engine.expressions.access import has_method
 
 WRAPPERS = ("outputs", "output", "result", "value", "data")  # `outputs.call.outputs.body`
 PRINTED = frozenset({"stdout", "stderr", "output", "result", "logs", "log", "stdoutlines"})  # of a script
@@ -20,15 +22,13 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     """What is to be said when a template reads what the task at a place does not hand on."""
     if scope.kind(place) in WITHOUT:
         return _of_tasks(path, read, place, scope)
+    task = scope.tasks[place]
+    fields = OF_CALLS.get(scope.kind(place)) or task_outputs.output_fields(type(task))
+    if loops := scope.loops_of(place):
+        return _in_loops(path, read, fields, loops, scope)
     if len(read.path) < 3:
         return None
     name, wanted = read.path[1:3]
-    task = scope.tasks[place]
-    fields = OF_CALLS.get(scope.kind(place)) or task_outputs.output_fields(type(task))
-    loop = scope.loop_of(place)
-    if loop is not None:
-        is_value = wanted not in fields or wanted in _values(scope.tasks[loop])
-        return None if is_value else _by_value(path, read, loop, scope)
     if _is_child(place, wanted, scope):
         return _of_tasks(path, read, place, scope)
     if wanted == "onResume" and len(read.path) > 3:
@@ -69,7 +69,7 @@ def _instead(name: str, wanted: str, fields: frozenset[str]) -> str:
 
 def taken(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     """What is to be said when `fromJson(outputs.query.row)` is given what is no text."""
-    if read.taker != "fromJson" or len(read.path) != 3 or scope.loop_of(place) is not None:
+    if read.taker != "fromJson" or len(read.path) != 3 or scope.loops_of(place):
         return None
     if not task_outputs.is_no_text(type(scope.tasks[place]), read.path[2]):
         return None
@@ -78,17 +78,38 @@ def taken(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     return of_read(path, read, said, "template-call", f"Write `{text}`.")
 
 
-def _by_value(path: Path, read: Read, loop: Path, scope: Scope) -> Finding:
-    """`outputs.child.value` of a task that runs in a loop over values."""
-    name, wanted = read.path[1:3]
-    key = _key(path, loop, scope)
-    said = f"`{name}` runs for each value of `{scope.tasks[loop].id}`, and has outputs for each of them."
-    return of_read(path, read, said, "loop-output", f"Write `outputs.{name}[{key}].{wanted}`.")
+def _in_loops(path: Path, read: Read, fields: frozenset[str], loops: list[Path], scope: Scope) -> Finding | None:
+    """`outputs.child.value` of a task that runs in loops over values, where the value of each belongs before it."""
+    name, keys = read.path[1], read.keys[2:]
+    looked_up = f"outputs.{name}{_keys(path, loops, scope)}"
+    missed = ""
+    for key, loop in zip(keys, loops, strict=False):
+        if key is None or key in _values(scope.tasks[loop]):
+            continue
+        if key in fields or (_is_listed(scope.tasks[loop]) and task_outputs.meant(key, fields)):
+            missed = missed or key
+        elif _is_listed(scope.tasks[loop]):
+            said = f"`{scope.tasks[loop].id}` never runs for `{key}`."
+            return of_read(path, read, said, "loop-output", f"Write `{looked_up}`.")
+    wanted = keys[len(loops)] if len(keys) > len(loops) else None
+    is_known = wanted is None or wanted in fields or wanted == task_outputs.OF_ANY or has_method(wanted)
+    if not fields or (is_known and not missed):
+        return None
+    if missed or None not in keys[: len(loops)]:
+        of = " and ".join(f"`{scope.tasks[one].id}`" for one in loops)
+        said = f"`{name}` runs for each value of {of}, and has outputs for each of them."
+        near = task_outputs.meant(missed or str(keys[0]), fields)
+        other = f"Each is `{looked_up}`, and has {', '.join(sorted(fields))}."
+        return of_read(path, read, said, "loop-output", f"Write `{looked_up}.{near[0]}`." if near else other)
+    near = task_outputs.meant(str(wanted), fields)
+    advice = f"Did you mean `{looked_up}.{near[0]}`?" if near else _instead(name, str(wanted), fields)
+    return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
 
 
-def _key(path: Path, loop: Path, scope: Scope) -> str:
-    """By what a template finds the outputs of its own round of a loop, or those of any round outside of it."""
-    return scope.value_at(path, loop) or "'a value'"
+def _keys(path: Path, loops: list[Path], scope: Scope) -> str:
+    """By what a template finds the outputs of its own round of loops, or those of any round outside of them."""
+    keys = (scope.value_at(path, one) or "'a value'" for one in loops)
+    return "".join(f"[{key}]" for key in keys)
 
 
 def _of_tasks(path: Path, read: Read, place: Path, scope: Scope) -> Finding:
@@ -100,8 +121,7 @@ def _of_tasks(path: Path, read: Read, place: Path, scope: Scope) -> Finding:
         by_value = ", which has them by value" if scope.kind(place) in BY_VALUE else ""
         advice = f"Read those of a task in it, such as `outputs.{inside[-1]}`{by_value}." if inside else ""
         return of_read(path, read, said, "unknown-output", advice)
-    loop = scope.loop_of(scope.places[wanted])
-    key = "" if loop is None else f"[{_key(path, loop, scope)}]"
+    key = _keys(path, scope.loops_of(scope.places[wanted]), scope)
     return of_read(path, read, said, "unknown-output", f"Write `outputs.{'.'.join((f'{wanted}{key}', *rest))}`.")
 
 
@@ -144,6 +164,13 @@ def _is_child(task: Path, name: str, scope: Scope) -> bool:
     """Whether a name is that of a task inside a task, not inside a loop, which has them by value or by item."""
     child = scope.places.get(name, ())
     return child != task and child[: len(task)] == task and scope.kind(task) not in ("Loop", *BY_VALUE)
+
+
+def _is_listed(loop: Task) -> bool:
+    """Whether the values of a loop stand in the flow, as texts and whole numbers."""
+    given: Any = getattr(loop, "values", None) or getattr(loop, "value", None)
+    is_plain = isinstance(given, list | tuple) and all(type(one) in (str, int) for one in given)
+    return is_plain and not has_template(list(given))
 
 
 def _values(loop: Task) -> frozenset[str]:

@@ -24,6 +24,7 @@ class Read:
     guarded: bool
     conditional: bool = False  # read only when a condition in the template holds
     taker: str = ""  # the function that it is the whole argument of
+    keys: tuple[str | None, ...] = ()  # the path to its end, with None for each part known only at run time
 
 
 def reads(template: Template) -> list[Read]:
@@ -93,7 +94,7 @@ def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False, taker:
     if isinstance(node, (nodes.Name, nodes.Attribute)):
         path = path_of(node)
         if path:
-            yield Read(path, _start(node), guarded, conditional, taker)
+            yield Read(path, _start(node), guarded, conditional, taker, _keys(node))
     guarded = guarded or _guards(node)
     first = next(_parts(node), None)
     branches = isinstance(node, (nodes.Conditional, nodes.If))
@@ -101,6 +102,15 @@ def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False, taker:
     for child in _parts(node):
         depends = conditional or (branches and child is not first)
         yield from _reads(child, guarded=guarded, conditional=depends, taker=taker)
+
+
+def _keys(node: nodes.Node) -> tuple[str | None, ...]:
+    found: list[str | None] = []
+    while isinstance(node, nodes.Attribute):
+        constant = isinstance(node.key, nodes.Constant) and isinstance(node.key.value, str) and node.arguments is None
+        found.append(node.key.value if constant else None)  # type: ignore[attr-defined]
+        node = node.target
+    return (node.name, *reversed(found)) if isinstance(node, nodes.Name) else ()
 
 
 def _parts(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -84,13 +84,64 @@ def test_a_key_of_a_value_further_out():
     assert found.suggestion == "Write `fromJson(parent.taskrun.value).name`."
 
 
-async def test_outputs_in_an_if_in_a_loop_are_found_by_the_advice(deploy, run):
-    first = "{id: first, type: io.kestra.plugin.core.debug.Return, format: x}, INSIDE"
-    text = nested("outputs.first.value", EACH, IF.replace("INSIDE", first))
+FIRST = "{id: first, type: io.kestra.plugin.core.debug.Return, format: x}"
+
+
+@pytest.mark.parametrize(
+    ("read", "around", "advice"),
+    [
+        ("outputs.first.value", (EACH, IF), "outputs.first[parent.taskrun.value].value"),
+        ("outputs.first.value", (EACH, EACH), "outputs.first[parent.taskrun.value][taskrun.value].value"),
+        (
+            "outputs.first[taskrun.value].value",
+            (EACH, EACH),
+            "outputs.first[parent.taskrun.value][taskrun.value].value",
+        ),
+        (
+            "outputs.first.value",
+            (EACH, EACH, IF),
+            "outputs.first[parents[1].taskrun.value][parent.taskrun.value].value",
+        ),
+        ("outputs.first.valu", (EACH,), "outputs.first[taskrun.value].value"),
+        ("outputs.first[taskrun.value].valu", (EACH,), "outputs.first[taskrun.value].value"),
+    ],
+)
+async def test_outputs_in_loops_are_found_by_the_advice(deploy, run, read, around, advice):
+    *others, last = around
+    text = nested(read, *others, last.replace("INSIDE", f"{FIRST}, INSIDE"))
     [found] = problems(text)
-    assert (found.code, found.suggestion) == ("loop-output", "Write `outputs.first[parent.taskrun.value].value`.")
-    await deploy(text.replace("outputs.first.value", re.findall("`(.+)`", found.suggestion)[0]))
-    assert await values(run) == ["x", "x"]
+    assert re.findall("`(.+)`", found.suggestion) == [advice]
+    await deploy(text.replace(read, advice))
+    assert set(await values(run)) == {"x"}
+
+
+LISTED_LATER = EACH.replace("VALUES", "'{{ labels.hosts ?? [] }}'").replace("INSIDE", f"{FIRST}, INSIDE")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "outputs.first['0a'].value",
+        "outputs.first['0a']",
+        "outputs.first[taskrun.value]['value']",
+        "outputs.first.other",
+    ],
+)
+def test_outputs_in_a_loop_that_may_be_there_are_left_alone(read):
+    assert problems(nested(read, LISTED_LATER)) == []
+
+
+def test_an_output_without_the_value_of_the_loop_is_known_by_what_is_read_of_it():
+    [found] = problems(nested("outputs.first.app.status", LISTED_LATER))
+    assert (found.code, found.suggestion) == ("loop-output", "Each is `outputs.first[taskrun.value]`, and has value.")
+
+
+def test_a_value_that_a_loop_never_runs_for():
+    [found] = problems(nested("outputs.first.other", EACH.replace("INSIDE", f"{FIRST}, INSIDE")))
+    assert (found.message, found.suggestion) == (
+        "`t0` never runs for `other`.",
+        "Write `outputs.first[taskrun.value]`.",
+    )
 
 
 async def values(run):
