@@ -86,8 +86,9 @@ class References:
             if index in words or (said and read.at in template_reads.subtracted(template)):
                 continue
             dashed = self._dashed(read, there[index + 1 :])
-            words |= set(range(index + 1, index + 1 + dashed.count("-")))
-            found = self._finding(path, read, dashed)
+            spelt = dashed or template_reads.dashed(template, read, there[index + 1 :])
+            found = self._finding(path, read, spelt)
+            words |= set(range(index + 1, index + 1 + (spelt if found else dashed).count("-")))
             if found is None or (found.code, found.message, found.suggestion) in told:
                 continue
             if conditions is None:
@@ -355,15 +356,17 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
 
 def _unknown_name(path: Path, read: Read, known: Collection[str], meant: str) -> Finding | None:
     root, name = read.path[:2]
-    dashed = [meant] if meant else sorted(one for one in known if one.startswith(f"{name}-"))
-    near = dashed or get_close_matches(name, known, n=1)
-    if read.guarded and not near:
+    near = get_close_matches(meant or name, known, n=1, cutoff=0.8 if meant else 0.6)
+    dashed = near if meant else sorted(one for one in known if one.startswith(f"{name}-"))
+    if read.guarded and not (dashed or near):
         return None
     advice = f"Did you mean `{root}.{near[0]}`?" if near else ""
     if dashed:
         advice = f"A `-` in a name is read as minus; write `{root}['{dashed[0]}']`."
+    elif meant:
+        advice = f"A `-` in a name is read as minus: it is written `{root}['{meant}']`, and the flow has none."
     message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
-    return of_read(path, read, message, CODES[root], advice, "hint" if read.guarded and not meant else "warning")
+    return of_read(path, read, message, CODES[root], advice, "warning" if meant or not read.guarded else "hint")
 
 
 def _unknown_part(path: Path, read: Read) -> Finding | None:

@@ -1,6 +1,6 @@
 """What a template reads: every path with its place, and whether it may be missing there without harm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.finding import Finding
@@ -42,6 +42,18 @@ def subtracted(template: Template) -> frozenset[Position]:
     """Where the names begin that stand behind a `-`."""
     minus = (one for one in template.every_node if isinstance(one, nodes.Binary) and one.operator == "-")
     return frozenset(_start(one.right) for one in minus)
+
+
+def dashed(template: Template, read: Read, following: Sequence[Read]) -> str:
+    """The name that a read and those behind it are written as, with no blank at a `-` (`vars.db-host`); "" for none."""
+    (line, column), words = read.at, [read.path[-1]]
+    end, minus = column + len(".".join(read.path)) + 1, subtracted(template)
+    for one in following if len(read.path) == 2 else ():
+        if one.at != (line, end) or one.at not in minus:
+            break
+        words.append(one.path[0])
+        end += len(one.path[0]) + 1
+    return "-".join(words) if words[1:] else ""
 
 
 def compared(template: Template) -> frozenset[Position]:
@@ -137,6 +149,15 @@ def _guards(node: nodes.Node) -> bool:
 
 
 def _start(node: nodes.Node) -> Position:
-    while isinstance(node, nodes.Attribute):
-        node = node.target
-    return node.at
+    while True:
+        match node:
+            case nodes.Attribute():
+                node = node.target
+            case nodes.Binary():
+                node = node.left
+            case nodes.Filter():
+                node = node.operand
+            case nodes.Concat():
+                node = node.parts[0]
+            case _:
+                return node.at

@@ -421,3 +421,20 @@ def test_words_of_a_name_with_a_minus_are_no_names_of_their_own(template, meant)
     text = f"tasks:\n{tasks}\n  - {task('last', f'{{{{ {template} }}}}')}"
     found = [(one.severity, one.suggestion) for one in problems(text)]
     assert found == [("warning", f"A `-` in a name is read as minus; write `outputs['{one}']`.") for one in meant]
+
+
+@pytest.mark.parametrize(
+    ("template", "advice"),
+    [
+        ("vars.db-host", "it is written `vars['db-host']`, and the flow has none."),
+        ("vars.db-host-name ~ inputs.b", "it is written `vars['db-host-name']`, and the flow has none."),
+        ("vars.db-host-name | upper", "it is written `vars['db-host-name']`, and the flow has none."),
+        ("vars.log-sites", "write `vars['log-site']`."),
+        ("vars.db - host", ""),
+    ],
+)
+def test_a_name_with_a_minus_that_there_is_not(template, advice):
+    head = "variables: {log-site: x}\ninputs: [{id: b, type: STRING, defaults: x}]\n"
+    [found] = problems(f"{head}tasks:\n  - {task('last', f'{{{{ {template} }}}}')}\n")
+    assert found.suggestion.endswith(advice)
+    assert bool(advice) == found.suggestion.startswith("A `-` in a name is read as minus")
