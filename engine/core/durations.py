@@ -61,6 +61,14 @@ def meant(text: str) -> str:
     return ""
 
 
+def likely(given: Any) -> Any:
+    """A number as the duration that it most likely stands for (from 1,000 on that many milliseconds), `10s` as `PT10S`;
+    anything else as it is."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return (meant(given) if isinstance(given, str) else "") or given
+    return to_iso(timedelta(milliseconds=given) if given >= 1000 else timedelta(seconds=given))
+
+
 def to_iso(length: timedelta) -> str:
     """`PT26H3M0.5S`: hours are not folded into days, as in Java."""
     micros = length // timedelta(microseconds=1)

@@ -222,7 +222,7 @@ def _finding(
         return Finding((*path, *cause.at), str(cause), "invalid", suggestion=cause.fix)
     if isinstance(cause, Exception):
         said = str(cause)
-        advice = _inside(path, first["input"]) if said.startswith("must be a list or a map") else ""
+        advice = foreign_names.inside(path, first["input"]) if said.startswith("must be a list or a map") else ""
         return Finding(
             path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid", "error", advice
         )
@@ -245,11 +245,6 @@ def _finding(
     return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
 
 
-def _inside(path: Path, given: Any) -> str:
-    form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
-    return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
-
-
 def _advice(error: ErrorDetails, path: Path) -> str:
     """What to write instead, where that can be told from what is there."""
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
@@ -261,7 +256,7 @@ def _advice(error: ErrorDetails, path: Path) -> str:
             return foreign_names.OF_LISTS.get(str(path[-1]), "Write `name: value` in each line, without `- `.")
         if path and isinstance(path[-1], int):
             return untyped_parts.of_item(given, path)
-        return _inside(path, given)
+        return foreign_names.inside(path, given)
     if kind == "string_type" and isinstance(given, list) and len(given) == 1:
         return f"Write `{given[0]}`, which is no list." if isinstance(given[0], str) and "\n" not in given[0] else ""
     if kind == "string_type" and isinstance(given, list):

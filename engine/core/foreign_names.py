@@ -5,11 +5,13 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
+from engine.core import durations
 from engine.core.flow import Flow
 from engine.core.inputs import Input
 from engine.core.request_triggers import RequestTrigger
 from engine.core.task import Task
 from engine.core.triggers import Trigger
+from engine.core.yaml_text import Path
 
 PROPERTIES = {  # what other tools and people call a property → ours, the likeliest first, or `outer.inner` of its own
     "delimiter": "fieldSeparator",
@@ -180,6 +182,7 @@ INSIDE = {  # what is written below properties that people give a single value
     "cpu": "`cpus: {}`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
+OF_TIME = frozenset({"timeout", "checkFrequency"})  # those whose value is a length of time
 CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the names for it, of which one may be there
     **dict.fromkeys(("completed", "complete", "done", "finished", "succeeded", "ok", "passed"), "SUCCESS"),
     **dict.fromkeys(("aborted", "terminated", "stopped"), "KILLED"),
@@ -203,6 +206,13 @@ CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the 
     "warning": "WARN",
     "success": "SUCCEED SUCCESS",
 }
+
+
+def inside(path: Path, given: object) -> str:
+    """What to write below a property that is given a single value; "" when that can't be told."""
+    name = str(path[-1]) if path else ""
+    value = durations.likely(given) if name in OF_TIME else given
+    return f"Write {INSIDE[name].format(value)} below it, indented." if name in INSIDE and given is not None else ""
 
 
 def choice(given: str, choices: Collection[str]) -> str:

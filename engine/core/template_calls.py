@@ -10,6 +10,7 @@ from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
 from engine.expressions.access import has_method
 from engine.expressions.date_arithmetic import moved
+from engine.expressions.execution_functions import ENTERPRISE, OF_ENTERPRISE
 from engine.expressions.operations import Operation
 
 EXAMPLE = datetime(2024, 3, 5, tzinfo=UTC)
@@ -25,6 +26,8 @@ def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
             yield from _misgiven(node)
         elif isinstance(node, nodes.Test) and node.name in TESTS:
             yield from _refused("test", TESTS[node.name], node)
+        elif isinstance(node, nodes.Call) and node.name in functions and node.name in ENTERPRISE:
+            yield OF_ENTERPRISE.format(node.name), ENTERPRISE[node.name], node
         elif isinstance(node, nodes.Call) and node.name in functions and node.name in FUNCTIONS:
             yield from _refused("function", FUNCTIONS[node.name], node)
         elif isinstance(node, nodes.Attribute) and node.arguments is not None:

@@ -12,6 +12,13 @@ from engine.expressions.operations import FUNCTIONS, REST
 from engine.expressions.printing import java_text, measure, to_json, to_text
 from engine.expressions.values import Value, is_list, is_map
 
+OF_ENTERPRISE = "{}() belongs to Kestra's enterprise edition and is not supported."
+ENTERPRISE: Mapping[str, str] = {  # its functions → what to do instead
+    "appLink": "People decide by the buttons in chat, or on the page at `kestra.url`: leave the link out.",
+    "credential": "Use secret() instead.",
+    "assets": "Write the assets into the flow, or keep them as a key of the namespace and use kv().",
+}
+
 
 def _variable(frame: Frame, *path: str) -> Any:
     """A variable by its path; null when it is not there."""
@@ -273,20 +280,17 @@ def subflow(
     )  # fmt: skip
 
 
-def _unsupported(name: str, instead: str) -> NoReturn:
-    fail(f"{name}() belongs to Kestra's enterprise edition and is not supported.", instead)
+def _refuse(name: str, instead: str) -> None:
+    """Add a function that fails, and says what to do instead."""
+
+    @FUNCTIONS.add(name, REST)
+    def refused(*_arguments: Value) -> NoReturn:
+        """Not supported."""
+        fail(OF_ENTERPRISE.format(name), instead)
 
 
-@FUNCTIONS.add("appLink", REST)
-def app_link(*_arguments: Value) -> NoReturn:
-    """Not supported."""
-    _unsupported("appLink", "People decide by the buttons in chat, or on the page at `kestra.url`: leave the link out.")
-
-
-@FUNCTIONS.add("credential", REST)
-def credential(*_arguments: Value) -> NoReturn:
-    """Not supported."""
-    _unsupported("credential", "Use secret() instead.")
+for _name, _instead in ENTERPRISE.items():
+    _refuse(_name, _instead)
 
 
 def field_of(text: str, subkey: str) -> str | None:

@@ -26,6 +26,23 @@ def told(text: str) -> list[tuple[str, str]]:
     return [(one.path, one.suggestion) for one in problems(text)]
 
 
+TIMED = (
+    f"tasks:\n  - {{id: g, type: {CORE}.http.Request, uri: 'https://x.y', options: {{timeout: %s}}}}\n"
+    f"  - {{id: l, type: {CORE}.flow.LoopUntil, condition: '{{{{ true }}}}', checkFrequency: %s, tasks: [{PART}]}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "length"),
+    [("30000", "PT30S"), ("1500", "PT1.5S"), ("45", "PT45S"), ("10s", "PT10S"), ("PT1M", "PT1M")],
+)
+def test_a_length_of_time_is_advised_as_a_duration(given, length):
+    assert told(TIMED % (given, given)) == [
+        ("tasks[0].options.timeout", f"Write `readIdleTimeout: {length}` below it, indented."),
+        ("tasks[1].checkFrequency", f"Write `interval: {length}` below it, indented."),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

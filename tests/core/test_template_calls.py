@@ -44,6 +44,16 @@ def told(template: str) -> list[tuple[str, str, str, str]]:
             "The function `now` has no argument 'zone'.",
             "It takes (format, timeZone, existingFormat, locale).",
         ),
+        (
+            "{{ assets(type='x') }}",
+            "assets() belongs to Kestra's enterprise edition and is not supported.",
+            "Write the assets into the flow, or keep them as a key of the namespace and use kv().",
+        ),
+        (
+            "{{ credential('x') }}",
+            "credential() belongs to Kestra's enterprise edition and is not supported.",
+            "Use secret() instead.",
+        ),
         ("{{ flow.id.upper() }}", "No value has a method `upper()`.", "Write `value | upper`."),
         (
             "{{ inputs.a.frob(1) }}",

@@ -117,6 +117,7 @@ ROWS = [
     ("{{ dayOfWeek('x') }}", FAILS),
     ('{{ appLink() }}', FAILS),
     ("{{ credential('x') }}", FAILS),
+    ("{{ assets(type='x') }}", FAILS),
     ("{{ i18n('a','b') }}", FAILS),
     ("{{ secrets('x') }}", FAILS),
     ('{{ s | truncate(2) }}', FAILS),
