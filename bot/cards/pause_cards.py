@@ -20,7 +20,7 @@ THEN = {
     "FAIL": "the step fails",
     "CANCEL": "the run is cancelled",
 }
-ROUND_ENDS = "its round of the loop is cancelled, the others go on"
+ROUND_ENDS = "its round of the loop is cancelled, those beside it go on"
 MAX_MESSAGE = 2500
 MAX_BUTTONS = 5  # a row of Discord's
 MAX_VOTES = 12

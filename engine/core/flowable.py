@@ -42,7 +42,8 @@ class Body:
     order: Literal["flat", "graph", "groups"] = "flat"
     limit: int = 1
     values: tuple[str, ...] | None = None
-    isolated: bool = False  # groups: the failure of one value does not stop the others
+    isolated: bool = False  # groups: the failure of one value does not stop the others that have begun
+    goes_on: bool = True  # groups: further values begin after one that ended FAILED, KILLED or CANCELLED
     ends: Mapping[str, End] = field(default_factory=dict)  # groups: what stands at the end of each value, by task id
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 

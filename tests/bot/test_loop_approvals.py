@@ -73,7 +73,7 @@ async def test_a_no_is_about_its_item_and_the_others_go_on(rig):
 async def test_silence_is_about_its_item_too_and_the_card_says_so(rig):
     cards = await asked(rig)
     facts = {fact.label: fact.value for fact in cards["`ask` for `web`"].facts}
-    assert facts["Without an answer"] == "its round of the loop is cancelled, the others go on"
+    assert facts["Without an answer"] == "its round of the loop is cancelled, those beside it go on"
     (run,) = await rig.engine.executions()
     await rig.press(cards["`ask` for `mail`"], "Approve")
     rig.clock.jump(timedelta(hours=2))
@@ -81,6 +81,6 @@ async def test_silence_is_about_its_item_too_and_the_card_says_so(rig):
     assert (done.state, said(done)) == (State.SUCCESS, ["mail"])
     await rig.slack.until(lambda: now(rig, cards["`ask` for `db`"]).tone == "warning")
     body = now(rig, cards["`ask` for `db`"]).body
-    assert "Nobody answered in time; its round of the loop is cancelled, the others go on." in body
+    assert "Nobody answered in time; its round of the loop is cancelled, those beside it go on." in body
     late = await rig.press(cards["`ask` for `db`"], "Approve")
     assert "its round of the loop is cancelled" in late.text

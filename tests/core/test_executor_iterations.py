@@ -55,7 +55,8 @@ S = State
 @pytest.mark.parametrize("limit", [0, 1, 2])
 def test_a_denied_item_ends_alone_and_the_others_go_on(limit):
     driver = Driver()
-    source = flow(loop(approval(), say(), concurrencyLimit=limit, outputs=SAYS), log("last"))
+    everybody = {"transmitFailed": limit == 0}
+    source = flow(loop(approval(), say(), concurrencyLimit=limit, outputs=SAYS, **everybody), log("last"))
     execution = started(driver, source)
     for number, approve in enumerate((True, False, True)):
         assert driver.executions[execution.id].state is S.PAUSED
@@ -69,6 +70,29 @@ def test_a_denied_item_ends_alone_and_the_others_go_on(limit):
     assert [one["outputs"] for one in whole.outputs["outputs"]] == [{"said": "a"}, {}, {"said": "c"}]
     assert run_of(after, "last").state is S.SUCCESS
     assert ("loop", "WARN", "Iteration 1 of 'loop' ended CANCELLED.") in [one[1:] for one in driver.logs]
+
+
+@pytest.mark.parametrize("state", [S.CANCELLED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS])
+@pytest.mark.parametrize("transmits", [True, False])
+def test_no_further_item_begins_after_one_that_ended_ill(state, transmits):
+    driver = Driver()
+    tidies = {"finally": [log("tidy")], "breakWhen": "false"}
+    first = exits(state.value, when="{{ item.value == 'a' }}")
+    after = driver.run(flow(loop(first, say(), concurrencyLimit=1, transmitFailed=transmits, **tidies), log("last")))
+    goes_on = not transmits or state in (S.WARNING, S.SUCCESS)
+    assert ended(after, "out") == ({0: state, 1: S.SKIPPED, 2: S.SKIPPED} if goes_on else {0: state})
+    assert after.state is (state if state is S.WARNING or (state is S.FAILED and transmits) else S.SUCCESS)
+    assert sum(run_of(after, "loop").outputs["terminatedIterations"].values()) == (3 if goes_on else 1)
+
+
+def test_what_has_begun_when_an_item_is_denied_goes_on_and_nothing_else_begins():
+    driver = Driver()
+    execution = started(driver, flow(loop(approval(), say(), concurrencyLimit=2, values=["a", "b", "c"]), log("last")))
+    after = answer(driver, execution, 0, False)
+    assert (after.state, ended(after, "ask")) == (S.PAUSED, {0: S.CANCELLED, 1: S.PAUSED})
+    after = answer(driver, execution, 1, True)
+    assert (after.state, ended(after, "say")) == (S.SUCCESS, {1: S.SUCCESS})
+    assert run_of(after, "loop").outputs["terminatedIterations"] == {"SUCCESS": 1, "CANCELLED": 1}
 
 
 def test_a_deadline_ends_the_item_nobody_answered_for():
@@ -143,7 +167,9 @@ def test_what_waits_in_the_item_ends_and_what_runs_may_end_before_the_next_begin
     branches = parallel(
         "p", approval(), pause("other", pauseDuration="PT1H"), sequential("s", log("slow"), log("never"))
     )
-    execution = started(driver, flow(loop(branches, say(), concurrencyLimit=1, values=["a", "b"])), "slow")
+    execution = started(
+        driver, flow(loop(branches, say(), concurrencyLimit=1, values=["a", "b"], transmitFailed=False)), "slow"
+    )
     run = run_of(execution, "ask").id
     driver.resume(execution, {"approve": False}, run)
     after = driver.executions[execution.id]
@@ -313,8 +339,7 @@ def test_whether_a_loop_ends_early_sees_how_an_item_was_left():
 def test_a_restart_leaves_alone_what_was_denied_and_runs_what_failed():
     driver = Driver()
     fails = fail("boom", condition="{{ item.value == 'c' and taskrun.attemptsCount == 0 }}")
-    source = flow(loop(approval(), fails, say(), concurrencyLimit=1), log("last"))
-    execution = started(driver, source)
+    execution = started(driver, flow(loop(approval(), fails, say()), log("last")))
     for number, approve in enumerate((True, False, True)):
         failed = answer(driver, execution, number, approve)
     assert failed.state is S.FAILED
@@ -354,7 +379,7 @@ def test_a_restart_under_another_revision_keeps_what_was_denied():
 
 def test_a_replay_of_another_item_keeps_what_was_killed():
     driver = Driver()
-    after = driver.run(flow(loop(exits("KILLED"), say(), concurrencyLimit=1)))
+    after = driver.run(flow(loop(exits("KILLED"), say(), concurrencyLimit=1, transmitFailed=False)))
     target = run_of(after, "say", "2").id
     again = replayed(driver.flow_of(after), after, "Y", driver.now, from_task_run=target)
     driver.executions["Y"] = again

@@ -38,6 +38,7 @@ tasks:
     type: io.kestra.plugin.core.flow.Loop
     values: {values}
     concurrencyLimit: {limit}
+    transmitFailed: {transmits}
     tasks:
       - {{id: begin, type: tests.Turn, text: "begin {{{{ item.value }}}}"}}
       - id: both
@@ -159,7 +160,7 @@ async def main(data: Path, limit: int, moment: str, hours: int) -> None:
     if moment != "never":
         dies_once_left(engine, moment)
     await engine.start(watch=False)
-    await engine.deploy(FLOW.format(values=json.dumps(ROUNDS), limit=limit))
+    await engine.deploy(FLOW.format(values=json.dumps(ROUNDS), limit=limit, transmits=json.dumps(limit == 0)))
     made = await engine.create("company.team", "rounds", {}, started_by="test", dedupe="the one")
     has_passed = False
     while engine.is_busy or await engine.executions(states=OPEN):

@@ -368,7 +368,7 @@ AGAIN = {
     "Loop": (
         "flow.Loop\n    concurrencyLimit: 1\n    values: [a, b]\n    tasks:",
         "item.value == 'a'",
-        ["both SUCCESS", "  x 0 SUCCESS x2", "  x 1 SUCCESS", "  y 1 SUCCESS", "  y 0 SUCCESS"],
+        ["both SUCCESS", "  x 0 SUCCESS x2", "  y 0 SUCCESS", "  x 1 SUCCESS", "  y 1 SUCCESS"],
     ),
     "LoopUntil": (
         'flow.LoopUntil\n    condition: "{{ outputs.both.iterationCount == 2 }}"\n'

@@ -14,6 +14,7 @@ tasks:
     type: io.kestra.plugin.core.flow.Loop
     values: [a, b, c]
     concurrencyLimit: {limit}
+    transmitFailed: false
     outputs: [{{id: did, type: STRING, value: "{{{{ outputs.do.value }}}}"}}]
     tasks:
       - {{id: ask, type: io.kestra.plugin.core.flow.Approval, timeout: PT1H}}
@@ -72,6 +73,7 @@ tasks:
     type: io.kestra.plugin.core.flow.Loop
     values: [a, b]
     concurrencyLimit: 1
+    transmitFailed: false
     tasks:
       - id: both
         type: io.kestra.plugin.core.flow.Parallel

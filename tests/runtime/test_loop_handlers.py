@@ -14,13 +14,14 @@ def states(execution, task_id):
     return {run.value: run.state for run in found}
 
 
-def flow(values, condition, more="", finally_="{{ item.value }}:{{ outputs.first.value }}"):
+def flow(values, condition, more="", finally_="{{ item.value }}:{{ outputs.first.value }}", transmits="true"):
     return f"""
 tasks:
   - id: loop
     type: io.kestra.plugin.core.flow.Loop
     values: {values}
     concurrencyLimit: 1
+    transmitFailed: {transmits}
 {more}    tasks:
       - id: first
         type: io.kestra.plugin.core.debug.Return
@@ -49,12 +50,15 @@ BAD = "{{ item.value == 'b' or item.value == 'd' }}"
 OUTPUTS = '    outputs: [{id: x, value: "{{ outputs.second.value }}"}]\n'
 
 
-@pytest.mark.parametrize("limit", ["", "    concurrencyLimit: 2\n"])
-async def test_handlers_run_in_each_iteration_and_see_its_item_and_outputs(deploy, run, limit):
-    source = flow("[a, b, c, d]", BAD, OUTPUTS)
+@pytest.mark.parametrize(
+    ("limit", "transmits", "state"),
+    [("", "true", State.FAILED), ("    concurrencyLimit: 2\n", "false", State.SUCCESS)],
+)
+async def test_handlers_run_in_each_iteration_and_see_its_item_and_outputs(deploy, run, limit, transmits, state):
+    source = flow("[a, b, c, d]", BAD, OUTPUTS, transmits=transmits)
     await deploy(source.replace("    concurrencyLimit: 1\n", limit))
     done = await run()
-    assert done.state is State.FAILED
+    assert done.state is state
     assert sorted(said(done, "second")) == ["a", "c"]
     assert sorted(said(done, "alarm")) == ["1:b:did b", "3:d:did d"]
     assert sorted(said(done, "after_alarm")) == ["1:b:did b!", "3:d:did d!"]
@@ -65,7 +69,7 @@ async def test_handlers_run_in_each_iteration_and_see_its_item_and_outputs(deplo
 
 
 async def test_the_handlers_of_an_iteration_have_run_before_the_next_begins(deploy, run):
-    await deploy(flow("[a, b, c]", BAD))
+    await deploy(flow("[a, b, c]", BAD, transmits="false"))
     done = await run()
     order = [f"{one.task_id}{one.value}" for one in done.task_runs.values() if one.value is not None]
     assert order == [
@@ -82,7 +86,8 @@ async def test_no_items_no_handlers(deploy, run):
 
 
 async def test_a_finally_that_fails_fails_its_iteration_but_not_the_others(deploy, run):
-    await deploy(flow("[a, b, c]", "false", OUTPUTS, finally_="{{ item.value == 'b' ? nothing.here : item.value }}"))
+    source = flow("[a, b, c]", "false", OUTPUTS, finally_="{{ item.value == 'b' ? nothing.here : item.value }}")
+    await deploy(source.replace("concurrencyLimit: 1", "concurrencyLimit: 0"))
     done = await run()
     assert done.state is State.FAILED
     assert states(done, "tidy") == {"0": State.SUCCESS, "1": State.FAILED, "2": State.SUCCESS}
@@ -98,13 +103,14 @@ async def test_whether_a_loop_ends_early_is_asked_after_the_handlers(deploy, run
 
 
 async def test_what_is_not_transmitted_has_handlers_too(deploy, run):
-    await deploy(flow("[a, b]", BAD, "    transmitFailed: false\n"))
+    await deploy(flow("[a, b]", BAD, transmits="false"))
     done = await run()
     assert (done.state, said(done, "alarm")) == (State.SUCCESS, ["1:b:did b"])
 
 
 async def test_a_restart_runs_the_handlers_of_what_comes_again_and_of_nothing_else(deploy, run, engine):
-    await deploy(flow("[a, b, c]", "{{ item.value == 'b' and taskrun.attemptsCount == 0 }}", OUTPUTS))
+    source = flow("[a, b, c]", "{{ item.value == 'b' and taskrun.attemptsCount == 0 }}", OUTPUTS)
+    await deploy(source.replace("concurrencyLimit: 1", "concurrencyLimit: 0"))
     done = await run()
     assert (done.state, said(done, "alarm")) == (State.FAILED, ["1:b:did b"])
     tidied = {one.value: one.id for one in done.task_runs.values() if one.task_id == "tidy"}

@@ -62,7 +62,7 @@ async def test_nobody_kills_it(tmp_path):
     assert Counter(line.partition(" ")[2] for line in marks(tmp_path)) == SAID
 
 
-@pytest.mark.parametrize("seed", [15, 30, 27, 18, 38])
+@pytest.mark.parametrize("seed", [15, 30, 27, 38])
 async def test_a_round_that_was_left_is_left_after_a_kill(tmp_path, seed):
     draw = random.Random(seed)  # the end of each of the four rounds that are left, before and after it is written
     limit, hours = draw.choice((0, 2)), 0

@@ -242,8 +242,11 @@ async def test_how_many_iterations_ended_how(deploy, run):
     assert json.loads(said(done, "told")[0]) == counts
 
 
-@pytest.mark.parametrize(("transmit", "state"), [("true", State.FAILED), ("false", State.SUCCESS)])
-async def test_the_failure_of_one_item_does_not_stop_the_others(deploy, run, transmit, state):
+@pytest.mark.parametrize(
+    ("limit", "transmit", "state"),
+    [(0, "true", State.FAILED), (0, "false", State.SUCCESS), (1, "false", State.SUCCESS)],
+)
+async def test_the_failure_of_one_item_does_not_stop_the_others(deploy, run, limit, transmit, state):
     tasks = """
       - id: check
         type: io.kestra.plugin.core.execution.Fail
@@ -252,13 +255,35 @@ async def test_the_failure_of_one_item_does_not_stop_the_others(deploy, run, tra
         type: io.kestra.plugin.core.debug.Return
         format: "{{ item.value }}"
 """
-    more = "    concurrencyLimit: 1\n" + f"    transmitFailed: {transmit}\n"
+    more = f"    concurrencyLimit: {limit}\n    transmitFailed: {transmit}\n"
     more += '    outputs: [{id: x, value: "{{ outputs.then.value }}"}]\n'
     await deploy(loop("[a, b, c]", tasks, more))
     done = await run()
     assert done.state is state
     assert said(done, "then") == ["a", "c"]
     assert [one["outputs"] for one in runs(done, "loop")[0].outputs["outputs"]] == [{"x": "a"}, {}, {"x": "c"}]
+
+
+async def test_no_further_item_begins_after_one_that_failed_until_it_is_restarted(deploy, run, engine):
+    """An item that a limit keeps waiting; what has begun goes on, and its handlers run before the loop has failed."""
+    tasks = """
+      - id: check
+        type: io.kestra.plugin.core.execution.Fail
+        condition: "{{ item.value == 'b' and taskrun.attemptsCount == 0 }}"
+      - id: then
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}"
+    errors:
+      - {id: alarm, type: io.kestra.plugin.core.debug.Return, format: "{{ item.value }}!"}
+"""
+    await deploy(loop("[a, b, c, d]", tasks, "    concurrencyLimit: 1\n"))
+    done = await run()
+    assert (done.state, said(done, "then"), said(done, "alarm")) == (State.FAILED, ["a"], ["b!"])
+    (whole,) = runs(done, "loop")
+    assert (whole.outputs["iterationCount"], whole.outputs["terminatedIterations"]) == (4, {"SUCCESS": 1, "FAILED": 1})
+    await engine.restart(done.id, by="local:ann")
+    again = await engine.wait(done.id, until="ended_or_paused", timeout=20)
+    assert (again.state, sorted(said(again, "then"))) == (State.SUCCESS, ["a", "b", "c", "d"])
 
 
 async def test_a_hundred_items_a_few_at_once(deploy, run):
@@ -342,7 +367,7 @@ SIZES = '    outputs: [{id: size, type: INT, value: "{{ outputs.size.value }}"}]
         ("[a, bb, ccc]", "{{ item.value == 'bb' }}", ["a", "bb"], State.SUCCESS),
         ("[a, bb, ccc]", "{{ item.index == 9 }}", ["a", "bb", "ccc"], State.SUCCESS),
         ("[a, bad, ccc]", "{{ iteration.state == 'FAILED' }}", ["a", "bad"], State.FAILED),
-        ("[a, bad, ccc]", "{{ iteration.state == 'SUCCESS' and item.index > 0 }}", ["a", "bad", "ccc"], State.FAILED),
+        ("[a, bad, ccc]", "{{ iteration.state == 'SUCCESS' and item.index > 0 }}", ["a", "bad"], State.FAILED),
         ("[a, bb]", "{{ iteration.executionId == execution.id and outputs.size.value == '1' }}", ["a"], State.SUCCESS),
         ("[a, bb]", "true", ["a"], State.SUCCESS),
         ("[]", "true", [], State.SUCCESS),

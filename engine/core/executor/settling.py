@@ -29,6 +29,7 @@ from engine.core.state import State
 from engine.core.task import Task
 
 WELL = (State.SUCCESS, State.WARNING)  # an iteration that ended so hands something on
+ILL = (State.FAILED, State.KILLED, State.CANCELLED)  # after an iteration that ended so no further one begins
 STOPPED = frozenset({"late", "verdict"})  # none of its tasks begins any more: it took too long, or nobody answered
 
 
@@ -174,20 +175,27 @@ def _interrupted(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> T
 
 
 def _heeded(d: Decision, run: TaskRun, main: Lane, body: Body) -> TaskRun:
-    """The run; once the end of one value said that no further one begins, it remembers, and none does."""
-    if not body.ends or body.values is None:
+    """The run; once the end of one value means that no further one begins, it remembers, and none does."""
+    if (body.goes_on and not body.ends) or body.values is None or len(main.latest) >= len(body.values):
         return run
-    if "broken" not in run.rendered and any(_breaks(d.run(main.latest[value]), body) for value in main.ready):
+    if "broken" not in run.rendered and any(_is_last(d, run, main, body, value) for value in main.ready):
         run = d.remember(run, broken=True)
     if "broken" in run.rendered or not STOPPED.isdisjoint(run.rendered):
         main.cursor = len(body.values)
     return run
 
 
-def _breaks(latest: TaskRun | None, body: Body) -> bool:
-    if latest is None or body.ends.get(latest.task_id) != "closing":
+def _is_last(d: Decision, run: TaskRun, lane: Lane, body: Body, value: str) -> bool:
+    """Whether a value has ended in a way after which no further one begins."""
+    latest = d.run(lane.latest[value])
+    if latest is None or not latest.state.is_terminal:
         return False
-    return bool((latest.outputs or {}).get("breaks"))
+    if body.ends.get(latest.task_id) == "closing" and (latest.outputs or {}).get("breaks"):
+        return True
+    if body.goes_on or ended_as(_steps(d, lane, body, value)) not in ILL:
+        return False
+    is_stopped = not STOPPED.isdisjoint(run.rendered)
+    return _following(d, lane, body, value, latest.task_id, is_stopped=is_stopped) is None
 
 
 def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level, is_left: bool) -> None:

@@ -83,7 +83,11 @@ tasks:
         description="A list, a map, text that renders to JSON of one, or the URI of a file whose lines are the items."
     )
     concurrency_limit: int = Field(default=0, ge=0, description="Items at once; 0: all.")
-    transmit_failed: bool = Field(default=True, description="Fail when an item's tasks fail.")
+    transmit_failed: bool = Field(
+        default=True,
+        description="When an item ends FAILED, KILLED or CANCELLED no further one begins, and one that FAILED fails "
+        "the loop. False: every item has its turn, and the loop is a success.",
+    )
     outputs: tuple[FlowOutput, ...] = Field(
         default=(), description="What each iteration hands on: `outputs.<id>.outputs[n].outputs.<name>`."
     )
@@ -168,7 +172,8 @@ tasks:
         numbers = tuple(str(number) for number in range(len(run.rendered["items"])))
         unused = {task.id for task in self._collectors.values()} - {self.collector(run)}
         steps = enabled(tuple(task for task in (*self.tasks, *self.last) if task.id not in unused))
-        return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, ends=self._ends)
+        goes_on = not self.transmit_failed
+        return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, goes_on=goes_on, ends=self._ends)
 
     def collected(
         self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None], states: Mapping[str, int]
