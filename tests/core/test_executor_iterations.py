@@ -191,14 +191,28 @@ def test_what_is_tried_again_or_looked_at_again_waits_for_nothing_in_an_item_tha
     until = task(
         "flow.LoopUntil", "u", condition="{{ false }}", tasks=[log("look")], checkFrequency={"interval": "PT1H"}
     )
-    source = flow(loop(parallel("p", approval(), fail("again", retry=retry), until), values=["a"]), log("last"))
+    nap = task("flow.Sleep", "nap", duration="PT1H")
+    source = flow(loop(parallel("p", approval(), fail("again", retry=retry), until, nap), values=["a"]), log("last"))
     execution = driver.start(driver.deploy(source))
     driver.work()
-    assert {key.split(":")[0] for _, key in driver.timers} == {"retry", "loop"}
+    assert {key.split(":")[0] for _, key in driver.timers} == {"retry", "loop", "sleep"}
     driver.resume(execution, {"approve": False})
     after = driver.executions[execution.id]
     assert (after.state, run_of(after, "last").state, driver.timers) == (S.SUCCESS, S.SUCCESS, {})
     assert (ended(after, "again"), ended(after, "u")) == ({0: S.KILLED}, {0: S.SUCCESS})
+    assert ended(after, "nap") == {0: S.KILLED}
+    assert [one.ended is None for one in run_of(after, "nap").attempts] == [False]
+
+
+def test_a_sleep_beside_a_denial_does_not_hold_the_end_of_the_execution():
+    driver = Driver()
+    nap = task("flow.Sleep", "nap", duration="PT1H")
+    execution = driver.start(driver.deploy(flow(parallel("p", approval(), nap), **{"finally": [log("tidy")]})))
+    driver.work()
+    driver.resume(execution, {"approve": False})
+    after = driver.executions[execution.id]
+    assert (after.state, run_of(after, "nap").state, driver.timers) == (S.CANCELLED, S.KILLED, {})
+    assert run_of(after, "tidy").state is S.SUCCESS
 
 
 def test_what_fails_in_an_item_that_was_left_is_not_tried_again():

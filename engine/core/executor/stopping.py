@@ -143,11 +143,14 @@ def stop_everything(d: Decision, state: State, first: State | None = None) -> No
 
 
 def stop_waiting(d: Decision, runs: Iterable[TaskRun | None]) -> None:
-    """End those runs that have not begun, wait for a person or for another attempt; what runs may end."""
+    """End those runs that have not begun, wait for a person, another attempt or a time; what runs may end."""
     for run in runs:
-        if run is not None and (run.state.is_created or run.state in (State.PAUSED, State.RETRYING)):
+        if run is None or run.state.is_terminal:
+            continue
+        is_waiting = run.state.is_created or run.state in (State.PAUSED, State.RETRYING)
+        if is_waiting or isinstance(d.task(run), TimedTask):
             stop_work(d, run)
-            d.move(run, State.KILLED)
+            d.move(cut_short(run, d), State.KILLED)
 
 
 def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED, *, spared: Collection[str] = ()) -> None:
