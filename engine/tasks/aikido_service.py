@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text, scalar_to_text
 
 API = "https://app.aikido.dev"
@@ -63,7 +64,7 @@ class Session:
 
     async def pages(self, path: str, size: int, *, key: str = "", **params: Any) -> list[dict[str, Any]]:
         """All pages of a list, or of the list that stands below a key."""
-        found: list[dict[str, Any]] = []
+        found, pages = list[dict[str, Any]](), Pages("Aikido")
         page, sized = 0, "limit" if key else "per_page"
         while True:
             told = await self.ask("GET", path, params={**params, "page": page, sized: size})
@@ -71,6 +72,7 @@ class Session:
             found += rows
             if len(rows) < size:
                 return found
+            pages.after(rows)
             page += 1
 
 

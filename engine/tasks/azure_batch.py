@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import Text
 
 VERSION = {"api-version": "2023-05-01.17.0"}
@@ -36,12 +37,13 @@ class BatchConnected(Part):
         self, context: RunContext, path: str, params: Mapping[str, str]
     ) -> AsyncGenerator[dict[str, Any], None]:
         """All that a list holds, page after page; TaskFailed."""
-        url: str | None = self.address(path, params)
+        url = self.address(path, params)
+        pages = Pages("Azure Batch", url)
         while url:
             told = await self._called(context, "GET", url)
-            for row in told.get("value") or ():
+            for row in rest_service.listed(told, "Azure Batch", "value"):
                 yield row
-            url = told.get("odata.nextLink")
+            url = pages.after(told.get("odata.nextLink"))
             if url and urlsplit(url).netloc != urlsplit(self.endpoint).netloc:
                 raise TaskFailed(
                     f"Azure Batch says that its list goes on elsewhere: {url}.",

@@ -1,6 +1,5 @@
 """Cloudflare's REST API: who asks about which zone, and one call."""
 
-from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +8,7 @@ from pydantic import Field
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.http_options import HttpOptions
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text
 
 SERVICE = "Cloudflare"
@@ -41,14 +41,15 @@ class CloudflareAccount(Part):
 
     async def results(self, context: RunContext, path: str) -> list[dict[str, Any]]:
         """All that a list holds, page after page; TaskFailed."""
-        found: list[dict[str, Any]] = []
-        for page in count(1):
+        found, pages, page = list[dict[str, Any]](), Pages(SERVICE), 1
+        while True:
             some = await self.result(context, "GET", path, params={"page": str(page), "per_page": str(PAGE)})
             rows = rest_service.listed(some, SERVICE)
             found += rows
             if len(rows) < PAGE:
-                break
-        return found
+                return found
+            pages.after(rows)
+            page += 1
 
 
 class CloudflareConnected(CloudflareAccount):

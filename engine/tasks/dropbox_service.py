@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import Text
 from engine.tasks.working_files import STORAGE
 
@@ -28,10 +29,10 @@ class DropboxConnected(Part):
         self, context: RunContext, path: str, going_on: str, given: Mapping[str, Any]
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The answers of a list, one after the other; TaskFailed."""
-        told = await self.ask(context, path, given)
+        told, pages = await self.ask(context, path, given), Pages("Dropbox")
         yield told
-        while told.get("has_more") and told.get("cursor"):
-            told = await self.ask(context, going_on, {"cursor": told["cursor"]})
+        while told.get("has_more") and (cursor := pages.after(told.get("cursor"))):
+            told = await self.ask(context, going_on, {"cursor": cursor})
             yield told
 
     def base(self, context: RunContext, usual: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.google_account import granted, read_key
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text, TextList, moment_from_text
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -82,13 +83,13 @@ class GcpConnected(Part):
     async def pages(self, context: RunContext, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """All pages of a list."""
         found: list[dict[str, Any]] = []
-        asked = dict(params)
+        asked, pages = dict(params), Pages("Google Cloud")
         for _ in range(MOST_PAGES):
             page = await self.gcp(context, "GET", path, params=asked)
             found.append(page)
-            if not page.get("nextPageToken"):
+            if not (following := pages.after(page.get("nextPageToken"))):
                 return found
-            asked["pageToken"] = page["nextPageToken"]
+            asked["pageToken"] = following
         raise TaskFailed(f"The list has more than {MOST_PAGES} pages.", fix="Narrow it.")
 
 

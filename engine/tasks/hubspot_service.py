@@ -12,6 +12,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks import rest_service
 from engine.tasks.fetched_rows import filed
 from engine.tasks.http_options import HttpOptions
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, TextList
 
 API = "https://api.hubapi.com"
@@ -150,13 +151,13 @@ class SearchTask(HubspotTask):
             "sorts": self.sorts,
         }
         body = {name: value for name, value in given.items() if value is not None}
-        found: list[Any] = []
+        found, pages = list[Any](), Pages("HubSpot", self.after)
         for _ in range(MOST_PAGES):
             answer = await self.hubspot(context, "POST", "/search", json=body)
             results = rest_service.listed(answer, "HubSpot", "results")
             found += [one.get("properties") or {} for one in results]
             following = _following(answer)
-            if not (self.fetch_all_pages and following):
+            if not self.fetch_all_pages or not (following := pages.after(following)):
                 break
             body["after"] = following
         uri = await filed(context, found, f"{self.kind}.jsonl")

@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import Text
 
 API = "https://api.linear.app/graphql"
@@ -31,12 +32,14 @@ class LinearTask(RunnableTask):
         """Names and ids of all `teams`, or of all `issueLabels`."""
         query = f"query($after: String) {{ {kind}(first: 250, after: $after) {{ {NODES} }} }}"
         found: list[tuple[str, str]] = []
-        after: str | None = None
+        after, pages = "", Pages("Linear")
         for _ in range(MOST_PAGES):
-            page = (await self.linear(context, query, after=after)).get(kind) or {}
-            found += [(str(one["name"]), str(one["id"])) for one in page.get("nodes") or ()]
-            about = page.get("pageInfo") or {}
-            if not about.get("hasNextPage"):
+            told = await self.linear(context, query, after=after or None)
+            page = rest_service.mapped(told.get(kind), "Linear")
+            nodes = rest_service.listed(page, "Linear", "nodes", each=["name", "id"])
+            found += [(str(one["name"]), str(one["id"])) for one in nodes]
+            about = rest_service.mapped(page.get("pageInfo"), "Linear")
+            after = pages.after(about.get("endCursor")) if about.get("hasNextPage") else ""
+            if not after:
                 break
-            after = about.get("endCursor")
         return found

@@ -12,6 +12,7 @@ from engine.tasks.address_guard import check_address
 from engine.tasks.ai.conversation import Call, Described, Offer
 from engine.tasks.core.runner import INHERITED
 from engine.tasks.extras import extra
+from engine.tasks.pages import Pages
 from engine.tasks.runners import WORK
 
 CLOSING = 15.0  # seconds a server gets to end
@@ -45,14 +46,14 @@ class Session:
     async def offers(self, only: Sequence[str] | None = None) -> list[Offer]:
         """The server's tools; TaskFailed."""
         found: list[Offer] = []
-        cursor = None
+        cursor, pages = "", Pages(f"The MCP server {self._name}")
         while True:
-            listed = await self._answered(self._client.list_tools(cursor=cursor))
+            listed = await self._answered(self._client.list_tools(cursor=cursor or None))
             for tool in listed.tools:
                 if only is None or tool.name in only:
                     described = Described(tool.name, tool.description or tool.title or "", tool.input_schema)
                     found.append(Offer(described, self.use))
-            cursor = listed.next_cursor
+            cursor = pages.after(listed.next_cursor)
             if not cursor:
                 return found
 

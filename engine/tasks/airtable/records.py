@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text, TextList
 
 API = "https://api.airtable.com/v0"
@@ -62,13 +63,13 @@ enableAutoPagination: true
             "view": self.view or None,
         }
         params = {name: value for name, value in asked.items() if value is not None}
-        found: list[dict[str, Any]] = []
+        found, pages = list[dict[str, Any]](), Pages("Airtable")
         for _ in range(MOST_PAGES):
             page = await self.airtable(context, "GET", params=params)
             found += page.get("records") or []
-            if not self.enable_auto_pagination or not page.get("offset"):
+            if not self.enable_auto_pagination or not (following := pages.after(page.get("offset"))):
                 break
-            params["offset"] = page["offset"]
+            params["offset"] = following
         return await fetched(context, found, self.fetch_type)
 
 

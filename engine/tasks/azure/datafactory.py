@@ -10,6 +10,7 @@ from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, Sto
 from engine.tasks import rest_service
 from engine.tasks.entra import Asks
 from engine.tasks.fetched_rows import filed
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import JsonMap, Text
 
 API, SCOPE = "https://management.azure.com", "https://management.azure.com/.default"
@@ -98,13 +99,13 @@ parameters:
             raise TaskFailed(f"The run {run} ended as {done['status']}: {why}", outputs={"runId": run})
         since, until = began - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
         period = {"lastUpdatedAfter": since.isoformat(), "lastUpdatedBefore": until.isoformat()}
-        rows = list[Any]()
+        rows, pages = list[Any](), Pages("Azure Data Factory")
         while True:
             page = await ask("POST", f"pipelineruns/{run}/queryActivityruns", period)
             rows += page.get("value") or []
-            if not (more := page.get("continuationToken")):
+            if not (following := pages.after(page.get("continuationToken"))):
                 break
-            period["continuationToken"] = str(more)
+            period["continuationToken"] = following
         context.metric("activities.count", len(rows))
         context.metric("pipeline.duration.ms", (done.get("durationInMs") or 0) / 1000, "timer")
         return Ran(runId=run, uri=await filed(context, rows, "activities.jsonl"))

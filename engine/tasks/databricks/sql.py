@@ -12,6 +12,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks import rest_service
 from engine.tasks.databricks_service import Authentication, Workspace, opened
 from engine.tasks.fetched_rows import filed
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
 WAREHOUSE = re.compile(r"/?sql/1\.0/(?:warehouses|endpoints)/([\w-]+)/?")
@@ -95,10 +96,10 @@ async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:
 
 async def _values(workspace: Workspace, told: dict[str, Any]) -> list[list[Any]]:
     found: list[list[Any]] = []
-    chunk = told.get("result") or {}
+    chunk, pages = told.get("result") or {}, Pages("Databricks")
     while True:
         found += chunk.get("data_array") or []
-        if not (more := chunk.get("next_chunk_internal_link")):
+        if not (more := pages.after(chunk.get("next_chunk_internal_link"))):
             return found
         chunk = await workspace.ask("GET", more)
 

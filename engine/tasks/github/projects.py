@@ -6,6 +6,7 @@ from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.github.service import GithubTask
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import JsonMap, Text, TextList
 
 # What a kind of field keeps its value as.
@@ -59,13 +60,13 @@ fetchType: FETCH
 
     async def run(self, context: RunContext) -> Fetched:
         rows: list[dict[str, Any]] = []
-        after: str | None = None
+        after, pages = "", Pages("GitHub")
         while True:
-            items = await self._page(context, after)
+            items = await self._page(context, after or None)
             rows += [row_of(node) for node in items["nodes"] if (node.get("content") or {}).get("number") is not None]
-            if not items["pageInfo"]["hasNextPage"]:
+            after = pages.after(items["pageInfo"]["endCursor"]) if items["pageInfo"]["hasNextPage"] else ""
+            if not after:
                 break
-            after = items["pageInfo"]["endCursor"]
         fitting = [row for row in rows if self._fits(row)]
         return await fetched(context, fitting[: self.limit] if self.limit > 0 else fitting, self.fetch_type)
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept, with_offset
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.rest_service import listed
 from engine.tasks.trigger_fields import fields_of
@@ -248,7 +249,7 @@ class NewEvents(Part):
         account = {name: getattr(self, name) for name in ("service_account", "scopes", "read_timeout")}
         stamp = since.astimezone(UTC).isoformat().replace("+00:00", "Z") if now - since < LONGEST_BACK else None
         asks = ListEvents(id="look", type=ListEvents.type_names()[0], calendar_id=calendar_id, **account)
-        found, page = list[dict[str, Any]](), None
+        found, page, pages = list[dict[str, Any]](), "", Pages("Google Calendar")
         while True:
             answer = await asks.call(
                 context,
@@ -258,10 +259,10 @@ class NewEvents(Part):
                 orderBy="updated",
                 showDeleted=self.event_status == "CANCELLED" or None,
                 maxResults=MOST,
-                pageToken=page,
+                pageToken=page or None,
             )
-            found += answer.get("items") or []
-            page = answer.get("nextPageToken")
+            found += listed(answer, "Google Calendar", "items")
+            page = pages.after(answer.get("nextPageToken"))
             if not page:
                 return found
 

@@ -15,6 +15,7 @@ from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.google_rest import WorkspaceFields, WorkspaceTask
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
 
@@ -320,12 +321,12 @@ async def listed(
     asks: WorkspaceFields, context: RunContext, asked: dict[str, str], each: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Files of a search, of all its pages, each with some names; TaskFailed."""
-    found, page = list[dict[str, Any]](), ""
+    found, page, pages = list[dict[str, Any]](), "", Pages("Google Drive")
     while True:
         told = {**asked, **({"pageToken": page} if page else {})}
         answer = await asks.ask(context, "drive", "GET", "/files", params=told)
         found += rest_service.listed(answer, "Google Drive", "files", each=each)
-        page = str(answer.get("nextPageToken") or "")
+        page = pages.after(answer.get("nextPageToken"))
         if not page:
             return found
 

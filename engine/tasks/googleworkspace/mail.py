@@ -26,6 +26,7 @@ from engine.plugin import (
 from engine.tasks import rest_service
 from engine.tasks.email import addresses
 from engine.tasks.http_options import HttpOptions, Timeouts
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
 
@@ -222,12 +223,13 @@ class TriggerFields(ListFields):
     async def since(self, context: RunContext, token: str, second: int) -> list[str]:
         """The ids of all messages from a second on, the newest first."""
         params, found = self.asked(MOST, f"after:{second}"), list[str]()
+        pages = Pages("Gmail")
         for _ in range(MOST_PAGES):
             page = await self.gmail(context, token, "GET", "messages", params=params)
             found += [str(one["id"]) for one in rest_service.listed(page, "Gmail", "messages", each=["id"])]
-            if not page.get("nextPageToken"):
+            if not (following := pages.after(page.get("nextPageToken"))):
                 break
-            params["pageToken"] = page["nextPageToken"]
+            params["pageToken"] = following
         return found
 
 

@@ -14,6 +14,7 @@ from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import filed
 from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.rest_service import held
 from engine.tasks.rows import values_of
@@ -315,7 +316,7 @@ class WatchFields(WorkspaceFields):
             "pageSize": "1000",
         }
         found: list[dict[str, Any]] = []
-        page = ""
+        page, pages = "", Pages("Google Drive")
         while True:
             told = {**asked, **({"pageToken": page} if page else {})}
             try:
@@ -323,7 +324,7 @@ class WatchFields(WorkspaceFields):
             except TaskFailed:  # who may only read a spreadsheet is not told of its revisions
                 return found
             found += [one for one in answer.get("revisions") or () if str(one.get("modifiedTime")) > since]
-            page = str(answer.get("nextPageToken") or "")
+            page = pages.after(answer.get("nextPageToken"))
             if not page:
                 return found
 

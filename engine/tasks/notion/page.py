@@ -18,6 +18,7 @@ from engine.tasks.notion_service import (
     title_of,
     titled,
 )
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.rest_service import held, listed, mapped
 from engine.tasks.trigger_fields import fields_of
@@ -77,13 +78,13 @@ pageId: "{{ inputs.page }}"
         page = identity(self.page_id, "pageId")
         found = await self.notion(context, "GET", f"pages/{page}")
         blocks: list[Any] = []
-        params = {"page_size": "100"}
+        params, pages = {"page_size": "100"}, Pages("Notion")
         for _ in range(MOST_PAGES):
             told = await self.notion(context, "GET", f"blocks/{page}/children", params=params)
             blocks += held(told, "Notion", "results")
             if not told.get("has_more"):
                 break
-            params["start_cursor"] = held(told, "Notion", "next_cursor")
+            params["start_cursor"] = pages.after(held(told, "Notion", "next_cursor"))
         return page_of(found, content=markdown_of(blocks), message="Page read successfully")
 
 
@@ -149,7 +150,7 @@ class WatchFields(NotionConnected):
             "page_size": 100,
             **({"query": self.query} if self.query else {}),
         }
-        found: list[dict[str, Any]] = []
+        found, pages = list[dict[str, Any]](), Pages("Notion")
         for _ in range(MOST_PAGES):
             answer = await self.notion(context, "POST", "search", json=body)
             for page in listed(answer, "Notion", "results", each=["id", "last_edited_time"]):
@@ -160,7 +161,7 @@ class WatchFields(NotionConnected):
                     found.append(page)
             if not answer.get("has_more"):
                 break
-            body["start_cursor"] = held(answer, "Notion", "next_cursor")
+            body["start_cursor"] = pages.after(held(answer, "Notion", "next_cursor"))
         return found
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.outbound import deliver
+from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, moment_from_text
 from engine.tasks.rows import lines_of
 from engine.tasks.slack.app.answers import Said
@@ -104,15 +105,14 @@ class SlackTask(RunnableTask):
         self, context: RunContext, method: str, given: Mapping[str, Any], key: str
     ) -> AsyncIterator[list[Any]]:
         """The entries of a list, page by page."""
-        cursor, seen = "", set[str]()
-        while cursor not in seen:
-            seen.add(cursor)
+        cursor, pages = "", Pages("Slack")
+        while True:
             answer = await self.call(context, method, {"limit": PAGE, **given, "cursor": cursor or None})
             found, metadata = answer.get(key) or [], answer.get("response_metadata")
             if not isinstance(found, list):
                 raise TaskFailed(f"Slack's answer to {method} can't be read: `{key}` is no list.")
             yield found
-            cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, Mapping) else ""
+            cursor = pages.after(metadata.get("next_cursor")) if isinstance(metadata, Mapping) else ""
             if not cursor:
                 return
 
