@@ -1,24 +1,17 @@
-"""Folders of flows: the files in them, and the flows by namespace and id."""
+"""The flows in folders, by namespace and id."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.core import yaml_text
+from engine.core.documents import is_aside
 from engine.core.flow_calls import called_names
-from engine.errors import FlowInvalid
-
-SUFFIXES = (".yaml", ".yml")
-
-
-def flow_files(folder: Path) -> Iterator[Path]:
-    """The YAML files of a folder at any depth, in order, without hidden ones and those in hidden folders."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.suffix in SUFFIXES and path.is_file():
-            yield path
+from engine.core.flow_texts import FlowText, flow_texts
+from engine.errors import FlowInvalid, NotFound
+from engine.flow_files import flow_files
 
 
 def text_of(file: Path) -> str:
@@ -34,13 +27,29 @@ class WrittenFlow:
     """A flow as it stands in a file."""
 
     file: Path
-    text: str
+    said: FlowText
     document: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and id."""
+        return str(self.document.get("namespace")), str(self.document.get("id"))
 
     @property
     def name(self) -> str:
         """As it is written on the command line."""
-        return f"{self.document.get('namespace')}/{self.document.get('id')}"
+        return "/".join(self.key)
+
+
+def only_flow(file: Path) -> FlowText:
+    """The flow of a file, whatever else stands in it; NotFound names them when it holds several."""
+    text = file.read_text(encoding="utf-8-sig")
+    found = [one for one in flow_texts(text) if not is_aside(one.text)]
+    if len(found) > 1:
+        names = [one.name for one in FlowFolders((file,)).every()]
+        fix = f"Name one of them, and its folder: {names[0]} --flows {file.parent}" if names else ""
+        raise NotFound(f"{file} holds several flows: {', '.join(names)}.", fix=fix)
+    return found[0] if found else FlowText(text)
 
 
 class FlowFolders:
@@ -49,7 +58,7 @@ class FlowFolders:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self._flows: dict[tuple[str, str], WrittenFlow] | None = None
-        self._unread: dict[Path, tuple[str, FlowInvalid]] = {}
+        self._unread: list[tuple[Path, str, FlowInvalid]] = []
 
     def find(self, namespace: str, flow_id: str) -> WrittenFlow | None:
         """One flow, as written."""
@@ -59,16 +68,16 @@ class FlowFolders:
         """All of them."""
         return list(self._all().values())
 
-    def needed(self, document: Mapping[str, Any], file: Path | None = None) -> list[tuple[WrittenFlow, bool]]:
+    def needed(self, document: Mapping[str, Any]) -> list[tuple[WrittenFlow, bool]]:
         """The flows that a flow may call and those that they may call; whether each is called by its name."""
-        seen = set() if file is None else {file.resolve()}
+        seen = {(str(document.get("namespace")), str(document.get("id")))}
         waiting, found = [document], []
         while waiting:
             for name in called_names(waiting.pop()):
                 called = self.every() if name is None else [one for one in [self.find(*name)] if one is not None]
                 for one in called:
-                    if one.file.resolve() not in seen:
-                        seen.add(one.file.resolve())
+                    if one.key not in seen:
+                        seen.add(one.key)
                         found.append((one, name is not None))
                         waiting.append(one.document)
         return found
@@ -77,19 +86,19 @@ class FlowFolders:
         """Files that are no YAML, and seem to hold a flow of this id."""
         self._all()
         wanted = re.compile(rf"^id:\s*[\"']?{re.escape(flow_id)}\b", re.MULTILINE)
-        return [(file, error) for file, (text, error) in self._unread.items() if wanted.search(text)]
+        return [(file, error) for file, text, error in self._unread if wanted.search(text)]
 
     def _all(self) -> dict[tuple[str, str], WrittenFlow]:
         if self._flows is None:
             self._flows = {}
             for file in (file for folder in self._folders for file in flow_files(folder)):
-                text = text_of(file)
-                try:
-                    document = yaml_text.read(text)
-                except FlowInvalid as error:
-                    self._unread[file] = (text, error)  # a broken neighbour is not what is asked for
-                    continue
-                if isinstance(document, Mapping) and "tasks" in document:
-                    key = (str(document.get("namespace")), str(document.get("id")))
-                    self._flows.setdefault(key, WrittenFlow(file, text, document))
+                for said in flow_texts(text_of(file)):
+                    try:
+                        document = yaml_text.read(said.placed)
+                    except FlowInvalid as error:
+                        self._unread.append((file, said.text, error))  # a broken neighbour is not what is asked for
+                        continue
+                    if isinstance(document, Mapping) and "tasks" in document:
+                        written = WrittenFlow(file, said, document)
+                        self._flows.setdefault(written.key, written)
         return self._flows

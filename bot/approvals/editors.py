@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.core.flow_texts import flow_texts
+
 # A repository's own configuration may name programs to run; none of them is needed to read its history.
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
 _PATIENCE = 5.0
@@ -42,15 +44,23 @@ async def editors_of(file: str, source: str) -> tuple[Editor, ...] | Unknown:
     if not commits:
         return Unknown("its file was never committed")
     last = Editor(commits[0][1], commits[0][2].lower())
+    brought: list[Editor] = []
     for commit, name, email in commits:
-        if _same(await _git(path, "show", f"{commit}:./{path.name}") or "", source):
-            return tuple(dict.fromkeys((last, Editor(name, email.lower()))))
-    return Unknown("what this run goes by is in none of its last commits")
+        if _holds(await _git(path, "show", f"{commit}:./{path.name}") or "", source):
+            brought.append(Editor(name, email.lower()))
+        elif brought:
+            break
+    if not brought:
+        return Unknown("what this run goes by is in none of its last commits")
+    # A later commit that left this text alone changed something else in the file; the first that has it brought it.
+    return tuple(dict.fromkeys((last, brought[0], brought[-1])))
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two texts are one file, however its lines end."""
-    return one.removeprefix("\ufeff").splitlines() == other.removeprefix("\ufeff").splitlines()
+def _holds(whole: str, source: str) -> bool:
+    """Whether a file holds a flow's text, however its lines end."""
+    lines = source.removeprefix("\ufeff").splitlines()
+    texts = flow_texts("\n".join(whole.removeprefix("\ufeff").splitlines()) + "\n")
+    return lines in [text.text.splitlines() for text in texts]
 
 
 async def _git(path: Path, *arguments: str) -> str | None:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bot.flow_folders import FlowFolders
+from bot.flow_folders import FlowFolders, only_flow
 from bot.pictures.flow_graph import flow_graph
 from bot.preview.pictures import PLATFORMS, page, text
 from bot.preview.scenes import scenes
@@ -39,9 +39,9 @@ def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None
 def find(name: str, flows: list[Path] | None) -> Flow:
     """The flow of a file or of NAMESPACE/ID in the flow folders; NotFound says where it was looked for."""
     if Path(name).is_file():
-        return load(Path(name).read_text(encoding="utf-8"), catalogue(), file=name)
+        return load(only_flow(Path(name)).placed, catalogue(), file=name)
     folders = [*(flows or read_settings().flows), shipped_flows("demo"), shipped_flows("tour")]
     namespace, _, flow_id = name.rpartition("/")
     if (found := FlowFolders(folders).find(namespace, flow_id)) is not None:
-        return load(found.text, catalogue(), file=str(found.file))
+        return load(found.said.placed, catalogue(), file=str(found.file))
     raise NotFound(f"There is no flow {name}.", fix=f"Looked in {', '.join(str(folder) for folder in folders)}.")

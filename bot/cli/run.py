@@ -5,7 +5,7 @@ import getpass
 import json
 import sys
 import tempfile
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from bot.audit import trail
 from bot.cli.ahead import asking, show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
-from bot.flow_folders import FlowFolders
+from bot.flow_folders import FlowFolders, only_flow
 from bot.forms import questions
 from bot.forms.examples import in_shell
 from bot.settings import BotSettings, read_settings, shipped_flows
@@ -154,9 +154,9 @@ async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Consol
     """The flow that is asked for, deployed with those it calls; of other files in the folders nothing is said."""
     file = Path(name)
     if file.is_file():
-        source = file.read_text(encoding="utf-8-sig")
-        flow = await engine.deploy(source, file=str(file))
-        await _deploy_called(engine, source, file, folders, console)
+        said = only_flow(file)
+        flow = await engine.deploy(said.text, file=str(file), line=said.line)
+        await _deploy_called(engine, yaml_text.read(said.text), folders, console)
         return flow
     if file.suffix in (".yaml", ".yml"):
         raise NotFound(f"There is no file {name}.", fix="Check the path.")
@@ -167,8 +167,8 @@ async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Consol
         )
     written = folders.find(namespace, flow_id)
     if written is not None:
-        flow = await engine.deploy(written.text, file=str(written.file))
-        await _deploy_called(engine, written.text, written.file, folders, console)
+        flow = await engine.deploy(written.said.text, file=str(written.file), line=written.said.line)
+        await _deploy_called(engine, written.document, folders, console)
         return flow
     if engine.flows.exists(namespace, flow_id):
         return engine.flows.get(namespace, flow_id)
@@ -179,13 +179,12 @@ async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Consol
     raise NotFound(f"There is no flow {name}.", fix=hint)
 
 
-async def _deploy_called(engine: Engine, source: str, file: Path, folders: FlowFolders, console: Console) -> None:
+async def _deploy_called(engine: Engine, document: Mapping[str, Any], folders: FlowFolders, console: Console) -> None:
     """What the flow may start; where one of these can't be read, the reason is printed and the run goes on."""
-    document = yaml_text.read(source)
-    called = folders.needed(document, file)
+    called = folders.needed(document)
     for one, by_name in called:
         try:
-            await engine.deploy(one.text, file=str(one.file))
+            await engine.deploy(one.said.text, file=str(one.file), line=one.said.line)
         except FlowInvalid as error:
             if by_name:
                 _print_problems(console, error, str(one.file))

@@ -14,28 +14,30 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from bot.flow_folders import flow_files
 from engine.core import yaml_text
 from engine.core.documents import is_test, other_than_flow, resembles_flow, text_resembles_flow
 from engine.core.flow_calls import FindFlow
 from engine.core.flow_source import check
+from engine.core.flow_texts import FlowText, flow_texts
 from engine.core.registry import Registry
 from engine.errors import FlowInvalid, Problem
+from engine.flow_files import flow_files
 from engine.settings import Settings
 from engine.tasks import catalogue
 
 COLORS = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 GITHUB = {"error": "error", "warning": "warning", "hint": "notice"}
+ASIDE = "not-a-flow"
 SARIF = {"error": "error", "warning": "warning", "hint": "note"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it was read, its text None when it could not be. `named`: the call names the file itself."""
+    """What a file says of a flow, None when it could not be read. `named`: the call names the file itself."""
 
     file: Path
     named: bool
-    text: str | None = None
+    said: FlowText | None = None
     document: Any = None
     problems: tuple[Problem, ...] = ()
 
@@ -64,7 +66,7 @@ def validate(paths: Sequence[Path], format: str = "text", strict: bool = False) 
     problems = [found for one in sources for found in examine(one, registry, find, settings.plugin_defaults)]
     problems += twins(sources)
     order = {str(one.file): number for number, one in enumerate(sources)}
-    WRITERS[format](sorted(problems, key=lambda one: order[one.file]), len(sources))
+    WRITERS[format](sorted(_once(problems), key=lambda one: order[one.file]), len(order))
     if any(one.severity == "error" for one in problems) or (strict and problems):
         raise typer.Exit(1)
 
@@ -77,14 +79,14 @@ def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
         for file in [path] if named else flow_files(path):
             if file.resolve() not in seen:
                 seen.add(file.resolve())
-                yield read_source(file, named=named)
+                yield from read_file(file, named=named)
 
 
-def read_source(file: Path, *, named: bool = False) -> Source:
-    """A file read once: its text, and the document it holds."""
+def read_file(file: Path, *, named: bool = False) -> list[Source]:
+    """A file read once: what it says of each of its flows, and the documents these are."""
 
-    def unread(message: str, code: str, advice: str = "", line: int = 1, column: int = 1) -> Source:
-        return Source(file, named, problems=(Problem("", message, "error", line, column, code, advice, str(file)),))
+    def unread(message: str, code: str, advice: str = "", line: int = 1, column: int = 1) -> list[Source]:
+        return [Source(file, named, problems=(Problem("", message, "error", line, column, code, advice, str(file)),))]
 
     try:
         content = file.read_bytes()
@@ -99,11 +101,15 @@ def read_source(file: Path, *, named: bool = False) -> Source:
     except OSError as error:
         return unread(f"The file can't be read: {error.strerror}.", "unreadable")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return [_source(file, said, named=named) for said in flow_texts(text)]
+
+
+def _source(file: Path, said: FlowText, *, named: bool) -> Source:
     try:
-        return Source(file, named, text, yaml_text.read(text))
+        return Source(file, named, said, yaml_text.read(said.placed))
     except FlowInvalid as broken:
         problems = tuple(replace(problem, file=str(file)) for problem in broken.problems)
-        return Source(file, named, text, problems=problems)
+        return Source(file, named, said, problems=problems)
 
 
 def known_flows(sources: Sequence[Source]) -> FindFlow:
@@ -119,7 +125,7 @@ def known_flows(sources: Sequence[Source]) -> FindFlow:
         if (namespace, flow_id) not in documents and not looked:
             looked = True
             beside = {file.resolve(): file for folder in folders for file in flow_files(folder)}
-            for other in (read_source(file) for resolved, file in beside.items() if resolved not in seen):
+            for other in (one for resolved, file in beside.items() if resolved not in seen for one in read_file(file)):
                 documents.setdefault(other.key, other.document)
         found = documents.get((namespace, flow_id))
         return found if isinstance(found, dict) else None
@@ -130,39 +136,49 @@ def known_flows(sources: Sequence[Source]) -> FindFlow:
 def examine(
     source: Source, registry: Registry, find: FindFlow, defaults: Sequence[dict[str, Any]] = ()
 ) -> list[Problem]:
-    """Everything there is to say about one file."""
-    file = str(source.file)
+    """Everything there is to say about what a file says of one flow."""
+    file, said = str(source.file), source.said
+    if said is None:
+        return list(source.problems)
     other = other_than_flow(source.document)
     if other:
-        return [_aside(file, f"This is {other}, not a flow; it is left out.", "hint")]
-    if source.text is None:
-        return list(source.problems)
-    is_flow = resembles_flow(source.document) or (bool(source.problems) and text_resembles_flow(source.text))
+        return [_aside(file, said.line, f"This is {other}, not a flow; it is left out.", "hint")]
+    is_flow = resembles_flow(source.document) or (bool(source.problems) and text_resembles_flow(said.text))
     if not source.named and not is_flow:
-        return [_aside(file, "This is no flow: a flow has `id`, `namespace` and `tasks`. It is left out.", "warning")]
+        message = "This is no flow: a flow has `id`, `namespace` and `tasks`. It is left out."
+        return [_aside(file, said.line, message, "warning")]
     if source.problems:
         return list(source.problems)
-    return check(source.text, registry, file, globals_defaults=defaults, find_flow=find, document=source.document)
+    return check(said.placed, registry, file, globals_defaults=defaults, find_flow=find, document=source.document)
 
 
 def twins(sources: Iterable[Source]) -> Iterator[Problem]:
-    """Warnings for flows that another file defines too."""
+    """Warnings for flows that are defined a second time."""
     first: dict[tuple[str, str], Path] = {}
     for one in sources:
         if one.key is None or other_than_flow(one.document) or not resembles_flow(one.document):
             continue
         if one.key in first:
-            message = (
-                f"{first[one.key]} defines the flow `{one.key[0]}.{one.key[1]}` too; only one of them is deployed."
-            )
+            where = "This file" if first[one.key] == one.file else str(first[one.key])
+            message = f"{where} defines the flow `{one.key[0]}.{one.key[1]}` too; only one of them is deployed."
             spot = yaml_text.locate(one.document, ("id",))
             advice = "Give one of the two another id."
             yield Problem("id", message, "warning", spot.line, spot.column, "duplicate-flow", advice, str(one.file))
         first.setdefault(one.key, one.file)
 
 
-def _aside(file: str, message: str, severity: Literal["warning", "hint"]) -> Problem:
-    return Problem("", message, severity, 1, 1, "not-a-flow", "", file)
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    """What is left out is told once a file, not for each of its documents."""
+    asides: dict[tuple[str, str], Problem] = {}
+    return [
+        one
+        for one in problems
+        if one.code != ASIDE or one.severity == "error" or asides.setdefault((one.file, one.message), one) is one
+    ]
+
+
+def _aside(file: str, line: int, message: str, severity: Literal["warning", "hint"]) -> Problem:
+    return Problem("", message, severity, line, 1, ASIDE, "", file)
 
 
 def write_text(problems: Sequence[Problem], files: int) -> None:

@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from bot.approvals.approvers import Approver
 from bot.approvals.policy import unreachable
 from bot.findings import Finding
-from bot.flow_folders import flow_files
 from bot.settings import BotSettings
 from bot.texts import bare
 from bot.web.gate import is_loopback
 from engine.core.documents import is_aside
 from engine.core.flow_source import check
+from engine.core.flow_texts import flow_texts
+from engine.flow_files import flow_files
 from engine.tasks import catalogue
 
 LITTLE_SPACE = 500 * 1024**2
@@ -85,8 +86,9 @@ async def flows(settings: BotSettings) -> list[Finding]:
         registry, found = catalogue(), []
         files = [file for folder in settings.flows for file in flow_files(folder)]
         for file in files:
-            text = file.read_text(encoding="utf-8", errors="replace")
-            problems = [] if is_aside(text) else check(text, registry, file=str(file))
+            texts = flow_texts(file.read_text(encoding="utf-8", errors="replace"))
+            flows = [one.placed for one in texts if not is_aside(one.text)]
+            problems = [problem for text in flows for problem in check(text, registry, file=str(file))]
             if wrong := [problem for problem in problems if problem.severity == "error"]:
                 first = wrong[0]
                 text = f"{file}:{first.line}: {first.message}"

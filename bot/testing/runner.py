@@ -89,7 +89,9 @@ async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: FlowFolders
         clock = ShiftedClock(case.now.replace(tzinfo=case.now.tzinfo or UTC) if case.now else None)
         chat = Recorder()
         try:
-            flow = load(tested.text, catalogue(), file=str(tested.file), globals_defaults=settings.plugin_defaults)
+            flow = load(
+                tested.said.placed, catalogue(), file=str(tested.file), globals_defaults=settings.plugin_defaults
+            )
             if problems := list(misfits(case, flow)):
                 return problems
             seen = _Fixtures(suite, case, folder, clock)
@@ -99,7 +101,7 @@ async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: FlowFolders
         engine = await Engine.open(settings, clock=clock, chat=chat)
         try:
             await engine.start(watch=False, schedules=False)
-            for neighbour, _ in flows.needed(document, tested.file):
+            for neighbour, _ in flows.needed(document):
                 await _deploy(engine, neighbour)
             await engine.deploy(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
             return await _play(engine, suite, case, chat, seen, clock)
@@ -156,7 +158,7 @@ def _is_file(value: Any) -> bool:
 
 async def _deploy(engine: Engine, flow: WrittenFlow) -> None:
     try:
-        await engine.deploy(flow.text)
+        await engine.deploy(flow.said.text)
     except FlowInvalid:
         return  # whoever calls it is told that it is not there
 

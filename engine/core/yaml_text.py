@@ -105,7 +105,7 @@ def _only_node(composer: _Composer, text: str) -> yaml.Node | None:
         if more is not None and (not isinstance(more, yaml.ScalarNode) or more.value):
             before = text.split("\n")[: more.start_mark.line + 1]
             line = max((number for number, one in enumerate(before, 1) if one.startswith("---")), default=1)
-            message = "A file holds one flow: give what follows the `---` between them a file of its own."
+            message = "A second document begins at this `---`, and only one is taken here. Give each a file of its own."
             raise FlowInvalid(message, problems=[Problem("", message, line=line, column=1, code="yaml-documents")])
     return node
 

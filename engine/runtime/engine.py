@@ -162,9 +162,9 @@ class Engine(Assembly):
         self._flow_triggers.refresh()
         await self.schedules.refresh()
 
-    async def deploy(self, source: str, *, file: str = "") -> Flow:
+    async def deploy(self, source: str, *, file: str = "", line: int = 1) -> Flow:
         """Keep a flow's text as a new revision, only if it changed; FlowInvalid says what is wrong."""
-        return await self.flows.deploy(source, file=file)
+        return await self.flows.deploy(source, file=file, line=line)
 
     async def check_inputs(self, flow: Flow, given: Mapping[str, Any]) -> Resolved:
         """What came of given values, for forms: all problems, options, what is asked for at all."""

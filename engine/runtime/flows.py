@@ -3,21 +3,21 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
 
 from engine.clock import Clock
-from engine.core.documents import is_aside
 from engine.core.execution import Execution
 from engine.core.executor import plan_of
 from engine.core.flow import Flow
 from engine.core.flow_source import load, older_names
+from engine.core.flow_texts import FlowText
 from engine.core.registry import Registry
 from engine.core.task import Task
-from engine.errors import EngineError, FlowInvalid, NotFound, Problem, Refused
+from engine.errors import EngineError, FlowInvalid, NotFound, Refused
+from engine.runtime.flow_folders import FlowFolders, FoundFile, twin
 from engine.settings import Settings
 from engine.store import flows as rows
 from engine.store.database import Beside, Database, Unit
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 OLD_REVISIONS = 500  # parsed flows of former revisions kept in memory
 Key = tuple[str, str]
-Stamp = tuple[int, int]  # time and size of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,7 @@ class Flows:
         self._clock = clock
         self._known: dict[Key, Known] = {}
         self._old: OrderedDict[tuple[str, str, int], Flow] = OrderedDict()
-        self._stamps: dict[Path, Stamp] = {}
-        self._problems: dict[str, FlowInvalid] = {}
+        self._folders = FlowFolders(settings.flows, self._parse)
         self._watcher: asyncio.Task[None] | None = None
         self._changed: list[Callable[[], Awaitable[None]]] = []
         self._writing = asyncio.Lock()  # what is known follows what is written, in the same order
@@ -118,11 +116,11 @@ class Flows:
 
     def is_watched(self, file: str) -> bool:
         """Whether a file of a watched folder is there and keeps a flow."""
-        return bool(file) and Path(file) in self._stamps
+        return self._folders.is_watched(file)
 
     async def check(self, source: str) -> Flow:
         """The flow a text describes, nothing kept; FlowInvalid."""
-        return await asyncio.to_thread(self._parse, source, "")
+        return await asyncio.to_thread(self._parse, FlowText(source), "")
 
     def exists(self, namespace: str, flow_id: str) -> bool:
         """Whether there is such a flow."""
@@ -145,7 +143,7 @@ class Flows:
 
     def problems(self) -> dict[str, FlowInvalid]:
         """What is wrong with files of the folders; their last good revision goes on."""
-        return dict(self._problems)
+        return self._folders.problems()
 
     def task(self, flow: Flow, task_id: str) -> Task:
         """A task of a flow by its id, however deep; NotFound."""
@@ -154,9 +152,10 @@ class Flows:
             raise NotFound(f"The flow {flow.namespace}.{flow.id} has no task {task_id!r} in revision {flow.revision}.")
         return place.task
 
-    async def deploy(self, source: str, *, file: str = "", beside: Beside = None) -> Flow:
-        """Keep a flow's text as a new revision, unless it is the newest already; FlowInvalid says what is wrong."""
-        flow = await asyncio.to_thread(self._parse, source, file)
+    async def deploy(self, source: str, *, file: str = "", line: int = 1, beside: Beside = None) -> Flow:
+        """Keep a flow's text, which begins on a line of its file, as a new revision, unless it is the newest already;
+        FlowInvalid says what is wrong."""
+        flow = await asyncio.to_thread(self._parse, FlowText(source, line), file)
         kept = await self._keep(flow, source, file, beside)
         await self._tell()
         return kept
@@ -179,14 +178,11 @@ class Flows:
         if old is None:
             numbers = f"{there[0].revision} to {there[-1].revision}"
             raise NotFound(f"There is no revision {revision} of flow {namespace}.{flow_id}.", fix=f"It has {numbers}.")
-        file = there[-1].file
+        file, text = there[-1].file, old.source
         if self.is_watched(file):
-            await self.check(old.source)
-            try:
-                await asyncio.to_thread(_replace, Path(file), old.source)
-            except OSError as error:
-                raise Refused(f"{file} can't be written: {error.strerror}.", fix="Put the old text there.") from error
-        return await self.deploy(old.source, file=file, beside=beside)
+            await self.check(text)
+            text = await self._folders.write(file, namespace, flow_id, text)
+        return await self.deploy(text, file=file, beside=beside)
 
     async def delete(self, namespace: str, flow_id: str) -> None:
         """Nothing new starts from a flow any more; its history is kept. NotFound."""
@@ -249,60 +245,36 @@ class Flows:
 
     async def look(self) -> bool:
         """Take in what changed in the folders since last time; whether anything did."""
-        found = await asyncio.to_thread(_scan, self._settings.flows)
-        changed = [path for path, stamp in found.items() if self._stamps.get(path) != stamp]
-        gone = [path for path in self._stamps if path not in found]
-        first = not self._stamps
-        self._stamps = found
-        for path in gone:
-            self._problems.pop(str(path), None)
-        for path in changed:
-            await self._take_in(path)
-        orphans = await asyncio.to_thread(self._orphans, found) if gone or first else []
-        for known in orphans:
-            namespace, flow_id = known.row.namespace, known.row.id
-            log.info("%s is gone: flow %s.%s starts nothing new.", known.row.file, namespace, flow_id)
-            await self._remove(namespace, flow_id)
-        if changed or orphans:
-            await self._tell()
-        return bool(changed or orphans)
-
-    async def _take_in(self, path: Path) -> None:
-        file = str(path)
+        files = await self._folders.look()
+        if files is None:
+            return False
         try:
-            source = await asyncio.to_thread(path.read_text, "utf-8")
-            flow = await asyncio.to_thread(self._parse, source, file)
-            self._refuse_twin(flow, path)
-            await self._keep(flow, source, file)
-        except FlowInvalid as error:
-            if is_aside(source):
-                self._problems.pop(file, None)
-                return
-            self._problems[file] = error
-            log.warning("%s: %s", file, error)
-        except (OSError, UnicodeDecodeError) as error:
-            self._problems[file] = FlowInvalid(f"The file can't be read: {error}", fix="Save it as UTF-8 text.")
-        else:
-            self._problems.pop(file, None)
+            for found in files:
+                await self._take_in(found)
+            lost = [known.row for known in self.deployed() if self._is_lost(known)]
+            for row in lost:
+                log.info("%s holds flow %s.%s no more: it starts nothing new.", row.file, row.namespace, row.id)
+                await self._remove(row.namespace, row.id)
+        except EngineError:  # the database was away: what these files say must not be lost by that
+            self._folders.again(files)
+            raise
+        if files or lost:
+            await self._tell()
+        return bool(files or lost)
 
-    def _refuse_twin(self, flow: Flow, path: Path) -> None:
-        known = self._known.get((flow.namespace, flow.id))
-        if known is None or known.row.deleted or known.row.file in ("", str(path)):
-            return
-        if Path(known.row.file) in self._stamps:
-            problem = Problem("id", f"{known.row.file} defines {flow.namespace}.{flow.id} already.", file=str(path))
-            raise FlowInvalid(problem.message, fix="Give one of the two another id.", problems=(problem,))
+    async def _take_in(self, found: FoundFile) -> None:
+        problem, file = found.problem, str(found.path)
+        for flow, source in found.flows:
+            known = self._known.get((flow.namespace, flow.id))
+            other = "" if known is None or known.row.deleted or known.row.file == file else known.row.file
+            if self._folders.keeps(other, (flow.namespace, flow.id)):
+                problem = problem or twin(flow, other, found.path)
+            else:
+                await self._keep(flow, source, file)
+        self._folders.tell(found.path, problem)
 
-    def _orphans(self, found: Mapping[Path, Stamp]) -> Iterable[Known]:
-        """Flows of the watched folders whose file is gone."""
-        folders = [folder.resolve() for folder in self._settings.flows]
-        orphans = []
-        for known in tuple(self._known.values()):
-            if known.row.deleted or not known.row.file or Path(known.row.file) in found:
-                continue
-            if any(Path(known.row.file).resolve().is_relative_to(folder) for folder in folders):
-                orphans.append(known)
-        return orphans
+    def _is_lost(self, known: Known) -> bool:
+        return self._folders.has_lost(known.row.file, (known.row.namespace, known.row.id))
 
     async def _watch(self, interval: float) -> None:
         while True:
@@ -312,8 +284,8 @@ class Flows:
             except Exception:
                 log.exception("The flow folders could not be read; looking again soon.")
 
-    def _parse(self, source: str, file: str) -> Flow:
-        return load(source, self.registry, file=file, globals_defaults=self._settings.plugin_defaults)
+    def _parse(self, text: FlowText, file: str) -> Flow:
+        return load(text.placed, self.registry, file=file, globals_defaults=self._settings.plugin_defaults)
 
     async def _keep(self, flow: Flow, source: str, file: str, beside: Beside = None) -> Flow:
         now = self._clock.now()
@@ -344,7 +316,7 @@ class Flows:
 
     def _known_of(self, row: FlowRow) -> Known:
         try:
-            flow = self._parse(row.source, row.file).model_copy(update={"revision": row.revision})
+            flow = self._parse(FlowText(row.source), row.file).model_copy(update={"revision": row.revision})
         except FlowInvalid as error:
             return Known(row, None, error)
         return Known(row, flow)
@@ -352,7 +324,7 @@ class Flows:
     def _parsed_old(self, row: FlowRow | None, namespace: str, flow_id: str, revision: int) -> Flow:
         if row is None:
             raise NotFound(f"There is no revision {revision} of flow {namespace}.{flow_id}.")
-        flow = self._parse(row.source, row.file).model_copy(update={"revision": revision})
+        flow = self._parse(FlowText(row.source), row.file).model_copy(update={"revision": revision})
         self._old[(namespace, flow_id, revision)] = flow
         while len(self._old) > OLD_REVISIONS:
             self._old.popitem(last=False)
@@ -367,25 +339,3 @@ class Flows:
     async def _tell(self) -> None:
         for told in self._changed:
             await told()
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, "utf-8")
-    fresh.replace(path)
-
-
-def _scan(folders: Iterable[Path]) -> dict[Path, Stamp]:
-    """Flow files of folders with their stamps; hidden ones are left out."""
-    found: dict[Path, Stamp] = {}
-    for folder in folders:
-        files = [folder] if folder.is_file() else sorted((*folder.rglob("*.yaml"), *folder.rglob("*.yml")))
-        for path in files:
-            if any(part.startswith(".") for part in path.relative_to(folder).parts if path != folder):
-                continue
-            try:
-                stat = path.stat()
-            except OSError:
-                continue  # it went while we looked
-            found[path] = (stat.st_mtime_ns, stat.st_size)
-    return found

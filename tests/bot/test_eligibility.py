@@ -246,6 +246,25 @@ async def test_who_wrote_what_a_run_goes_by_does_not_approve_it_when_others_chan
     assert (await rig.press(card, "Approve", CY)).tone == "success"
 
 
+async def test_who_wrote_one_flow_of_a_file_does_not_approve_it_when_others_changed_its_neighbour(bot, tmp_path):
+    rig = await committed(bot, tmp_path, "Eve <eve@example.com>")
+    file = tmp_path / "flows" / "ship.yaml"
+    ship, other = PLAIN.lstrip("\n") + "# Bob's\n", "id: other\r\nnamespace: x\r\ntasks: []\r\n"
+    for author, text in (
+        ("Bob <b@nowhere.org>", f"{ship}---\n{other}"),
+        ("Fay <fay@example.com>", f"# both\n---\n{ship}---\n{other}# more\n"),
+        ("Dan <dan@example.com>", f"{other}---\n{ship}"),
+    ):
+        file.write_bytes(text.encode())
+        git(tmp_path, "commit", "-qam", "a change", author=author)
+    await rig.engine.deploy(ship, file=str(file))
+    card = await rig.asked()
+    for person in (BOB, replace(BOB, id="discord:8", name="Dan")):
+        said = await rig.press(card, "Approve", person, DEV)
+        assert said.text.startswith("You changed this flow last, so someone else must approve it (four eyes).")
+    assert (await rig.press(card, "Approve", CY)).tone == "success"
+
+
 async def test_a_run_whose_text_is_in_no_commit_is_decided_by_nobody(bot, tmp_path):
     rig = await committed(bot, tmp_path, "Dan <dan@example.com>")
     file = tmp_path / "flows" / "ship.yaml"

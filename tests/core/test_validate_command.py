@@ -261,7 +261,7 @@ def told(capsys, *paths, **options):
 ASIDE = {
     "board.yaml": ("title: x\ncharts: []\n", "hint"),
     "app.yaml": ("id: a\nnamespace: b\ntype: io.kestra.plugin.ee.apps.Execution\nflowId: c\nlayout: []\n", "hint"),
-    "deploy.yaml": ("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Secret\n", "warning"),
+    "deploy.yaml": ("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Secret\n", "hint"),
     "service.yaml": ("apiVersion: v1\nkind: Service\n", "hint"),
     "namespace.yaml": ("id: company\nvariables: {a: 1}\n", "warning"),
     "list.yml": ("- 1\n- 2\n", "warning"),
@@ -293,9 +293,31 @@ def test_marks_of_documents_around_one_flow_are_nothing(folder, capsys, frame):
     assert told(capsys, folder / "framed.yaml") == []
 
 
-def test_two_flows_in_one_file_are_refused_at_the_second(folder, capsys):
-    (folder / "two.yaml").write_text(GOOD.format(id="one") + "---\n" + GOOD.format(id="two"))
-    assert told(capsys, folder, expected=1) == [("two.yaml", "error", "yaml-documents", 5)]
+def test_each_flow_of_a_file_is_looked_at(folder, capsys):
+    one, two = (GOOD.format(id=name) for name in ("one", "two"))
+    (folder / "two.yaml").write_text(f"{one}---\n{two}---\n")
+    (folder / "calls.yaml").write_text(CALLS.replace("good", "two").replace("nowhere", "one"))
+    assert told(capsys, folder) == []
+    assert "3 files: all good" in run(capsys, folder).out
+    (folder / "two.yaml").write_text(f"{one}---\n{BAD}---\nid: broken\nnamespace: a\ntasks: [\n---\n{ODD}")
+    assert told(capsys, folder / "two.yaml", expected=1) == [
+        ("two.yaml", "error", "unknown-property", 9),
+        ("two.yaml", "error", "yaml", 13),
+        ("two.yaml", "warning", "cron-burst", 20),
+    ]
+
+
+def test_what_stands_beside_flows_in_a_file_is_left_out_and_said_at_its_line(folder, capsys):
+    beside = "apiVersion: v1\nkind: Service\n"
+    test = "id: t\nnamespace: x\nflowId: one\ntestCases: [{id: a}]\n"
+    (folder / "two.yaml").write_text(f"{GOOD.format(id='one')}---\n{beside}---\n{beside}---\n{test}")
+    assert told(capsys, folder) == [("two.yaml", "hint", "not-a-flow", 6)]
+
+
+def test_a_flow_that_a_file_defines_twice_is_a_warning_at_the_second(folder, capsys):
+    (folder / "two.yaml").write_text(f"{GOOD.format(id='one')}---\n{GOOD.format(id='one')}")
+    assert told(capsys, folder) == [("two.yaml", "warning", "duplicate-flow", 6)]
+    assert "This file defines the flow `company.team.one` too" in run(capsys, folder).out
 
 
 def test_a_flow_that_another_file_defines_too_is_a_warning(folder, capsys):

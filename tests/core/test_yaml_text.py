@@ -68,7 +68,7 @@ def test_anchors_and_merge_keys():
         ("a: &x [*x]", 1, 4, "inside the value"),
         ("a: !secret b", 1, 4, "tag"),
         ("a: !!float b", 1, 4, "tag"),
-        ("a: 1\n---\nb: 2", 2, 1, "one flow"),
+        ("a: 1\n---\nb: 2", 2, 1, "second document"),
         ("a: @x", 1, 4, "put it in quotes"),
         ("a:\n  - b\n - c", 3, 2, "probably 3"),
         ("? [a]\n: b", 1, 3, "A key must be text"),

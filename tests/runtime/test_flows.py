@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from engine.core.state import State
-from engine.errors import FlowInvalid, NotFound
+from engine.errors import FlowInvalid, NotFound, Refused, StoreFailed
 from engine.runtime import Engine
 from engine.runtime import flows as runtime_flows
 from tests.runtime.marks import registry
@@ -197,3 +197,139 @@ async def test_of_two_texts_kept_at_once_the_later_is_the_newest(engine, deploy,
     assert (await first).revision == 1
     newest = engine.flows.get("company.team", "f")
     assert (newest.revision, newest.description) == (2, "second")
+
+
+def flow(flow_id, format="one"):
+    return FLOW.replace("id: f\n", f"id: {flow_id}\n").replace("one", format)
+
+
+async def test_a_file_may_hold_several_flows(engine, folder):
+    write(folder / "f.yaml", f"{flow('f')}---\n{flow('g')}")
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert sorted(one.id for one in engine.flows.list()) == ["f", "g"]
+    assert engine.flows.source("a", "g") == flow("g")
+    write(folder / "f.yaml", f"{flow('f')}---\n{flow('g', 'two')}---\n{flow('h')}")
+    await engine.flows.look()
+    assert [engine.flows.get("a", name).revision for name in "fgh"] == [1, 2, 1]
+    write(folder / "f.yaml", f"{flow('g', 'two')}---\n{flow('h')}")
+    await engine.flows.look()
+    assert not engine.flows.exists("a", "f")
+    assert [engine.flows.get("a", name).revision for name in "gh"] == [2, 1]
+
+
+async def test_a_broken_flow_of_a_file_holds_back_none_of_its_others(engine, folder):
+    write(folder / "f.yaml", f"{flow('f')}---\n{flow('g')}")
+    await engine.flows.look()
+    write(folder / "f.yaml", f"{flow('f', 'two')}---\n{flow('g').replace('format', 'formt')}---\nid: h\ntasks: [\n")
+    await engine.flows.look()
+    assert [engine.flows.get("a", name).revision for name in "fg"] == [2, 1]
+    problem = engine.flows.problems()[str(folder / "f.yaml")]
+    assert [(one.path, one.line) for one in problem.problems] == [("tasks[0].formt", 9), ("", 12)]
+    write(folder / "f.yaml", flow("f", "two"))
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert [one.id for one in engine.flows.list()] == ["f"]
+
+
+async def test_a_flow_twice_in_one_file_is_told_at_the_second(engine, folder):
+    write(folder / "f.yaml", f"{flow('f')}---\n{flow('f', 'two')}")
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").tasks[0].format == "one"
+    (problem,) = engine.flows.problems()[str(folder / "f.yaml")].problems
+    assert ("defines a.f already" in problem.message, problem.line) == (True, 6)
+
+
+async def test_a_flow_that_is_called_otherwise_now_starts_nothing_new_by_its_old_name(engine, folder, settings, clock):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "f.yaml", flow("other"))
+    await engine.flows.look()
+    assert [one.id for one in engine.flows.list()] == ["other"]
+    write(folder / "f.yaml", "title: x\ncharts: []\n")
+    await engine.flows.look()
+    assert engine.flows.list() == []
+
+
+async def test_a_flow_renamed_while_the_bot_was_down(settings, clock):
+    for name in ("f", "g"):
+        write(settings.flows[0] / "f.yaml", flow(name))
+        engine = await Engine.open(settings, registry=registry(), clock=clock)
+        await engine.start(watch=False)
+        assert [one.id for one in engine.flows.list()] == [name]
+        await engine.stop()
+
+
+@pytest.mark.parametrize(("old", "new"), [("x.yaml", "y.yaml"), ("y.yaml", "x.yaml")])
+async def test_a_flow_moved_to_another_file_is_the_same_flow(engine, folder, old, new):
+    write(folder / old, f"{flow('f')}---\n{flow('g')}")
+    write(folder / new, flow("h"))
+    await engine.flows.look()
+    write(folder / old, flow("f"))
+    write(folder / new, f"{flow('h')}---\n{flow('g')}")
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert [engine.flows.get("a", name).revision for name in "fgh"] == [1, 1, 1]
+    (folder / old).unlink()
+    await engine.flows.look()
+    assert sorted(one.id for one in engine.flows.list()) == ["g", "h"]
+
+
+async def test_a_flow_that_another_file_defined_is_taken_in_once_that_does_no_more(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    write(folder / "g.yaml", flow("f", "two"))
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").tasks[0].format == "one"
+    (folder / "f.yaml").unlink()
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert engine.flows.get("a", "f").tasks[0].format == "two"
+
+
+async def test_a_broken_file_does_not_lose_its_flows_to_another(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "f.yaml", FLOW.replace("format", "formt"))
+    write(folder / "g.yaml", flow("f", "two"))
+    await engine.flows.look()
+    assert sorted(engine.flows.problems()) == [str(folder / "f.yaml"), str(folder / "g.yaml")]
+    assert engine.flows.get("a", "f").tasks[0].format == "one"
+
+
+async def test_a_former_text_goes_back_into_its_place_in_the_file(engine, folder):
+    write(folder / "f.yaml", f"---\n{flow('f')}")
+    await engine.flows.look()
+    write(folder / "f.yaml", f"# ours\n---\n{flow('f', 'two')}---\n{flow('g')}")
+    await engine.flows.look()
+    assert (await engine.flows.restore("a", "f", 1)).revision == 3
+    text = (folder / "f.yaml").read_text()
+    assert text == f"# ours\n---\n---\n{flow('f')}---\n{flow('g')}"
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert [engine.flows.get("a", name).revision for name in "fg"] == [3, 1]
+    assert engine.flows.source("a", "f") == flow("f")
+
+
+async def test_a_file_is_not_written_for_a_flow_it_holds_no_more(engine, folder):
+    write(folder / "f.yaml", f"{flow('f')}---\n{flow('g')}")
+    await engine.flows.look()
+    write(folder / "f.yaml", flow("g"))
+    with pytest.raises(Refused, match=r"holds a\.f no more"):
+        await engine.flows.restore("a", "f", 1)
+    assert (folder / "f.yaml").read_text() == flow("g")
+
+
+async def test_a_file_is_read_again_when_the_database_was_away(engine, folder, monkeypatch):
+    write(folder / "f.yaml", FLOW)
+    keep = engine.database.transact
+
+    async def away(work):
+        raise StoreFailed("The database is away.")
+
+    monkeypatch.setattr(engine.database, "transact", away)
+    with pytest.raises(StoreFailed):
+        await engine.flows.look()
+    monkeypatch.setattr(engine.database, "transact", keep)
+    assert await engine.flows.look()
+    assert engine.flows.exists("a", "f")
+    assert not await engine.flows.look()

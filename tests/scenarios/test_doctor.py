@@ -141,6 +141,15 @@ async def test_only_files_that_are_loaded_are_looked_at(tmp_path):
     assert [finding.text for finding in found if finding.name == "flows"] == ["1 files"]
 
 
+async def test_each_flow_of_a_file_is_looked_at(tmp_path):
+    good = "id: good\nnamespace: t\ntasks: [{id: a, type: io.kestra.plugin.core.log.Log, message: x}]\n"
+    file = tmp_path / "two.yaml"
+    file.write_text(f"{good}---\n{good.replace('log.Log', 'log.Lag')}")
+    found = await examine(BotSettings(data=tmp_path / "data", flows=(file,)))
+    (text,) = [finding.text for finding in found if finding.name == "flow"]
+    assert f"{file}:7: No task type" in text
+
+
 def test_the_command(tmp_path):
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "broken.yaml").write_text("id: broken\nnamespace: t\ntasks:\n  - id: a\n    type: nope\n")

@@ -113,6 +113,17 @@ def test_a_file_that_is_no_test_is_a_sentence(tmp_path, text, said):
     assert said in str(caught.value)
 
 
+def test_a_test_may_stand_in_the_file_of_its_flow(tmp_path, capsys):
+    flow = "id: y\nnamespace: x\ntasks: [{id: a, type: io.kestra.plugin.core.log.Log, message: x}]\n"
+    one, two = (f"{HEAD.replace('odd', name)}testCases: [{{id: a}}]\n" for name in ("one", "two"))
+    (tmp_path / "all.yaml").write_text(f"{flow}---\n{one}---\n{two}")
+    run_tests([tmp_path], "text", None)
+    assert capsys.readouterr().out == "ok   one / a\nok   two / a\n2 passed, 0 failed, 0 skipped\n"
+    (tmp_path / "all.yaml").write_text(f"{flow}---\n{one}---\n{two.replace('{id: a}', '{id: a, nw: 1}')}")
+    with pytest.raises(EngineError, match=r"all\.yaml:13: testCases\[0\]\.nw"):
+        run_tests([tmp_path], "text", None)
+
+
 def test_every_mistake_in_every_file_is_told(tmp_path):
     (tmp_path / "one.yaml").write_text(HEAD + "testCases:\n  - {id: a, nw: 1, expct: {}}\n")
     (tmp_path / "two.yaml").write_text(HEAD + "testCases: 'x\n")

@@ -77,6 +77,25 @@ def test_a_called_flow_that_cannot_be_read_is_told(folder, name, said):
     assert "Unable to find flow" in done.stderr
 
 
+def test_of_several_flows_in_a_file_one_is_named(folder):
+    several = SAY.replace("id: say\nn", "id: one\nn") + "---\n" + CALL.format(id="two", of="one").lstrip()
+    (folder / "several.yaml").write_text(several)
+    done = run(folder, "several.yaml")
+    assert done.returncode == 2
+    told = "several.yaml holds several flows: x.y/one, x.y/two. Name one of them, and its folder: x.y/one --flows ."
+    assert done.stderr == f"parley: {told}\n"
+    done = run(folder, "x.y/two", "--flows", ".")
+    assert done.returncode == 0, done.stderr
+    (folder / "several.yaml").write_text(several.replace("flow.Subflow", "flow.Subflew"))
+    assert "several.yaml:8:16" in run(folder, "x.y/two", "--flows", ".").stderr
+
+
+def test_a_flow_may_stand_in_a_file_with_its_test(folder):
+    (folder / "tested.yaml").write_text(f"id: t\nnamespace: x.y\nflowId: say\ntestCases: [{{id: a}}]\n---\n{SAY}")
+    done = run(folder, "tested.yaml")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_name_that_no_file_holds(folder):
     done = run(folder, "x.y/fin", "--flows", ".")
     assert done.returncode == 2
