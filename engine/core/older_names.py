@@ -9,12 +9,15 @@ from pydantic import AliasChoices, BaseModel
 
 from engine.core.finding import Finding
 from engine.core.flow_problems import part_at
+from engine.core.inputs import Input
 from engine.core.property import Instead
 from engine.core.registry import Registry
 from engine.core.yaml_text import Path, walk
 
 NEWER = frozenset({"when"})  # names of the next generation of the language are no older than the first
 DEFAULTS = frozenset({"pluginDefaults", "taskDefaults"})  # merged into the parts they are for, and told there
+
+OF_INPUTS = {"BOOLEAN": "BOOL", "ENUM": "SELECT"}  # types of inputs that Kestra 2.0 has no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
         if found is not None and now is not None and kind != now and not str(kind).startswith(found.peers):
             yield OlderName((*path, "type"), str(kind), now, found.older_how(value), is_type=True)
         cls = part_at(path, data, registry)
+        if isinstance(kind, str) and kind in OF_INPUTS and cls is not None and issubclass(cls, Input):
+            yield OlderName((*path, "type"), kind, OF_INPUTS[kind], is_type=True)
         for key, mark in (older_properties(cls) if cls is not None else {}).items():
             if key in value and (mark.how or mark.name not in value):  # both names of one property are refused
                 now = "" if ": " in mark.name and value[key] is False else mark.name  # `fetch: false` asks for nothing

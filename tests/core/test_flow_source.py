@@ -278,6 +278,22 @@ def test_an_older_type_name_is_a_warning_with_the_new_one():
     )
 
 
+def test_a_type_of_inputs_that_newer_flows_have_not_is_an_older_name():
+    text = """
+    inputs:
+      - {id: a, type: BOOLEAN}
+      - {id: b, type: FORM, inputs: [{id: c, type: ENUM, values: [x]}]}
+      - {id: d, type: SELECT, values: [BOOLEAN, ENUM]}
+    tasks:
+      - {id: ask, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: ok, type: BOOLEAN}]}
+    """
+    assert [(one.severity, one.path, one.suggestion) for one in problems(text)] == [
+        ("warning", "inputs[0].type", "Write `BOOL`."),
+        ("warning", "inputs[1].inputs[0].type", "Write `SELECT`."),
+        ("warning", "tasks[0].onResume[0].type", "Write `BOOL`."),
+    ]
+
+
 def test_a_default_gives_what_a_task_lacks_and_its_mistakes_are_found_where_it_stands():
     defaults = "pluginDefaults:\n  - type: io.kestra.plugin.core.http\n"
     defaults += "    values:\n      uri: https://a.test\n      methd: GET\n"

@@ -27,7 +27,7 @@ ELSEWHERE = {
     "LIST": "ARRAY",
     "TIMESTAMP": "DATETIME",
     "PASSWORD": "SECRET",
-    "CHECKBOX": "BOOLEAN",
+    "CHECKBOX": "BOOL",
     "DROPDOWN": "SELECT",
     "CHOICE": "SELECT",
     "RADIO": "SELECT",
