@@ -1,6 +1,7 @@
 """Which types exist: type name → class, aliases, nearest names. A class is imported when the first flow names it."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib import import_module
@@ -17,6 +18,8 @@ KINDS = frozenset({"a task", "a trigger", "a condition"})
 SIBLINGS = 6  # how many types of a package are named to somebody who asked for one that it lacks
 SERVICES = "io.kestra.plugin."
 SPREAD = "core"  # the plugin whose parts are not others' products
+FORMS = {"Script": "script", "Commands": "commands"}  # of a language → what only tasks of this form have
+_TYPE = re.compile(r"io\.kestra\.plugin\.[\w.]+\.(?:Script|Commands)\b")
 
 
 class Registry:
@@ -51,26 +54,38 @@ class Registry:
         name = declaration.get("type") if isinstance(declaration, Mapping) else None
         cls = self.find(str(name))
         if cls is None:
-            raise self.unknown(str(name), kind)
+            raise self.unknown(str(name), kind, declaration if isinstance(declaration, Mapping) else ())
         return cls
 
-    def unknown(self, name: str, kind: str = "task") -> UnknownTaskType:
-        """What to tell about a type that is not installed."""
+    def unknown(self, name: str, kind: str = "task", written: Collection[str] = ()) -> UnknownTaskType:
+        """What to tell about a type that is not installed, by the names of what is written beside it."""
         family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
         absent = self._absent.get(name)
-        nearest, advice = () if absent else self.nearest(name, kind), absent or self._absent.get(family, "")
+        nearest = [] if absent else [self._fitting(one, written) for one in self.nearest(name, kind)]
+        advice = _TYPE.sub(lambda one: self._fitting(one[0], written), absent or "") or self._absent.get(family, "")
         if not advice and not nearest and name.startswith(SERVICES) and not name.startswith(f"{SERVICES}{SPREAD}."):
-            advice = self._siblings(name, kind) or self._elsewhere.get(kind, "")
+            beside = self._listed(f"{name.rpartition('.')[0]}.", kind)
+            advice = f"Beside it there is {beside}." if beside else self._elsewhere.get(kind, "")
+        if not absent and (held := self._listed(f"{name}.", kind, written) or self._packages(f"{name}.")):
+            nearest, advice = [], f"This is a package, in which there is {held}."
         return UnknownTaskType(name, nearest, advice, kind)
 
-    def _siblings(self, name: str, kind: str) -> str:
-        """What else there is in the package of a name that looks like nothing there; empty without such a package."""
-        package = f"{name.rpartition('.')[0]}."
-        beside = [one for one in self.names() if one.startswith(package) and "." not in one.removeprefix(package)]
-        today = list(dict.fromkeys(self.canonical(one) for one in beside if self._is_kind(one, kind)))
-        listed = ", ".join(f"`{one}`" for one in today[:SIBLINGS])
-        more = ", and more, which `parley plugins` lists" if len(today) > SIBLINGS else ""
-        return f"Beside it there is {listed}{more}." if today else ""
+    def _listed(self, package: str, kind: str, written: Collection[str] = ()) -> str:
+        """What there is in a package; empty without such a package."""
+        held = [one for one in self.names() if one.startswith(package) and "." not in one.removeprefix(package)]
+        today = [self._fitting(self.canonical(one), written) for one in held if self._is_kind(one, kind)]
+        return _first(today)
+
+    def _packages(self, package: str) -> str:
+        """The packages in one; empty when there is none."""
+        return _first([one.rpartition(".")[0] for one in self.names() if one.startswith(package)])
+
+    def _fitting(self, name: str, written: Collection[str]) -> str:
+        """The Script of a language in place of its Commands where a `script` is written, and the other way round."""
+        package, _, last = name.rpartition(".")
+        given = [form for form, key in FORMS.items() if key in written]
+        other = f"{package}.{given[0]}" if last in FORMS and len(given) == 1 else name
+        return other if self.find(other) is not None else name
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""
@@ -151,6 +166,12 @@ class Registry:
         for cls in classes:
             for name in cls.type_names():
                 self._loaded.setdefault(name, cls)
+
+
+def _first(names: Iterable[str]) -> str:
+    """Some of these, and whether there are more."""
+    listed = [f"`{one}`" for one in dict.fromkeys(names)]
+    return ", ".join(listed[:SIBLINGS]) + (", and more, which `parley plugins` lists" if listed[SIBLINGS:] else "")
 
 
 @lru_cache(maxsize=1024)

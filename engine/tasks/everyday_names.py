@@ -79,6 +79,7 @@ _OF_OTHERS = {
     "PythonOperator": "scripts.python.Script",
     "airflow.operators.python.": "scripts.python.Script",
     "http": "core.http.Request",
+    "docker": "docker.Run",
     "n8n-nodes-base.httpRequest": "core.http.Request",
     "n8n-nodes-base.code": "scripts.node.Script",
     "n8n-nodes-base.if": "core.flow.If",

@@ -48,6 +48,31 @@ def test_a_name_of_another_tool_is_told_with_what_does_it_here(name, advice):
     assert said.startswith(advice)
 
 
+SCRIPTS = "io.kestra.plugin.scripts"
+
+
+@pytest.mark.parametrize(
+    ("task", "advice"),
+    [
+        ("type: python, script: print(1)", f"Did you mean '{SCRIPTS}.python.Script'?"),
+        ("type: python, commands: [ls]", f"Did you mean '{SCRIPTS}.python.Commands'?"),
+        ("type: shell, script: ls", f"Use `{SCRIPTS}.shell.Script`."),
+        ("type: docker, containerImage: a", "Use `io.kestra.plugin.docker.Run`."),
+        (f"type: {SCRIPTS}.node, script: x", f"This is a package, in which there is `{SCRIPTS}.node.Script`."),
+        (
+            f"type: {SCRIPTS}.node, a: x",
+            f"This is a package, in which there is `{SCRIPTS}.node.Commands`, `{SCRIPTS}.node.Script`.",
+        ),
+        (f"type: {CORE}.debug, format: x", "This is a package, in which there is"),
+        ("type: io.kestra.plugin.dbt", "This is a package, in which there is `io.kestra.plugin.dbt.cli`"),
+    ],
+)
+def test_what_is_no_type_is_told_by_what_stands_beside_it(task, advice):
+    ((severity, path, said),) = told(task)
+    assert (severity, path) == ("error", "type")
+    assert said.startswith(advice)
+
+
 def test_a_type_of_the_first_plugins_is_an_older_name():
     now = "io.kestra.plugin.gcp.bigquery.Query"
     assert told("type: org.kestra.task.gcp.bigquery.Query, sql: select 1") == [("warning", "type", f"Write `{now}`.")]
