@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from bot.flow_folders import FlowFolders, only_flow
 from bot.pictures.flow_graph import flow_graph
 from bot.preview.pictures import PLATFORMS, page, text
 from bot.preview.scenes import scenes
 from bot.settings import read_settings, shipped_flows
+from bot.written_flows import WrittenFlows, only_flow
 from engine.core.flow import Flow
 from engine.core.flow_source import load
 from engine.errors import NotFound, SettingInvalid
@@ -42,6 +42,6 @@ def find(name: str, flows: list[Path] | None) -> Flow:
         return load(only_flow(Path(name)).placed, catalogue(), file=name)
     folders = [*(flows or read_settings().flows), shipped_flows("demo"), shipped_flows("tour")]
     namespace, _, flow_id = name.rpartition("/")
-    if (found := FlowFolders(folders).find(namespace, flow_id)) is not None:
+    if (found := WrittenFlows(folders).find(namespace, flow_id)) is not None:
         return load(found.said.placed, catalogue(), file=str(found.file))
     raise NotFound(f"There is no flow {name}.", fix=f"Looked in {', '.join(str(folder) for folder in folders)}.")

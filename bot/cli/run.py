@@ -19,12 +19,12 @@ from bot.audit import trail
 from bot.cli.ahead import asking, show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
-from bot.flow_folders import FlowFolders, only_flow
 from bot.forms import questions
 from bot.forms.examples import in_shell
 from bot.settings import BotSettings, read_settings, shipped_flows
 from bot.texts import bare
 from bot.web.views import MARKS, duration_text
+from bot.written_flows import WrittenFlows, only_flow
 from engine.core import yaml_text
 from engine.core.execution import Execution
 from engine.core.flow import Flow
@@ -86,7 +86,7 @@ async def _run(
     extra = tuple(folders or ())
     own = read_settings().flows if not beside and not extra else ()
     settings = read_settings(data=data, flows=())
-    found = FlowFolders(tuple(dict.fromkeys((*beside, *extra, *own, *shipped))))
+    found = WrittenFlows(tuple(dict.fromkeys((*beside, *extra, *own, *shipped))))
     engine = await Engine.open(settings)
     try:
         await engine.start(watch=False, schedules=False)
@@ -150,7 +150,7 @@ async def _on_record(engine: Engine, settings: BotSettings, flow: Flow, given: d
     return await engine.database.transact(start)
 
 
-async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Console) -> Flow:
+async def _flow(engine: Engine, name: str, folders: WrittenFlows, console: Console) -> Flow:
     """The flow that is asked for, deployed with those it calls; of other files in the folders nothing is said."""
     file = Path(name)
     if file.is_file():
@@ -179,7 +179,7 @@ async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Consol
     raise NotFound(f"There is no flow {name}.", fix=hint)
 
 
-async def _deploy_called(engine: Engine, document: Mapping[str, Any], folders: FlowFolders, console: Console) -> None:
+async def _deploy_called(engine: Engine, document: Mapping[str, Any], folders: WrittenFlows, console: Console) -> None:
     """What the flow may start; where one of these can't be read, the reason is printed and the run goes on."""
     called = folders.needed(document)
     for one, by_name in called:

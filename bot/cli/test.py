@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from bot.flow_folders import FlowFolders
 from bot.settings import read_settings, shipped_flows
 from bot.testing.runner import Verdict, run_suite
 from bot.testing.suites import find_suites
+from bot.written_flows import WrittenFlows
 from engine.errors import NotFound, SettingInvalid
 from engine.tasks import catalogue
 
@@ -25,7 +25,7 @@ def test(files: list[Path], format: str, flows: list[Path] | None) -> None:
         raise NotFound(f"There is no folder {missing}.", fix="Check what --flows names.")
     suites = find_suites(files, catalogue())
     named = [*(flows or read_settings().flows), *(file.resolve().parent for file, _ in suites), shipped_flows("demo")]
-    folders = FlowFolders(list(dict.fromkeys(folder.resolve() for folder in named if folder.is_dir())))
+    folders = WrittenFlows(list(dict.fromkeys(folder.resolve() for folder in named if folder.is_dir())))
     found = [verdict for _, suite in suites for verdict in asyncio.run(run_suite(suite, folders))]
     sys.stdout.write({"text": _text, "json": _json, "junit": _junit}[format](found))
     if any(verdict.problems for verdict in found):

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import yaml
 
-from bot.flow_folders import FlowFolders, WrittenFlow
 from bot.testing.cases import Assertion, Case, Suite, TaskFixture, judge, misfits, with_fixtures
+from bot.written_flows import WrittenFlow, WrittenFlows
 from engine.clock import ShiftedClock
 from engine.core.execution import Execution, Origin
 from engine.core.flow_source import load
@@ -60,7 +60,7 @@ class Recorder:
         return ("web", "test")
 
 
-async def run_suite(suite: Suite, flows: FlowFolders) -> list[Verdict]:
+async def run_suite(suite: Suite, flows: WrittenFlows) -> list[Verdict]:
     """A verdict for each case; NotFound when the flow is in no folder."""
     tested = flows.find(suite.namespace, suite.flow_id)
     if tested is None:
@@ -82,7 +82,7 @@ async def run_suite(suite: Suite, flows: FlowFolders) -> list[Verdict]:
     return verdicts
 
 
-async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: FlowFolders) -> list[str]:
+async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: WrittenFlows) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="parley-test-") as name:
         folder = Path(name)
         settings = Settings(data=folder, flows=())

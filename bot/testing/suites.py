@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot.flow_folders import text_of
 from bot.testing.cases import Suite
+from bot.written_flows import text_of
 from engine.core import flow_problems, yaml_text
 from engine.core.documents import is_test
 from engine.core.flow_texts import flow_texts

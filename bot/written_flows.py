@@ -46,13 +46,13 @@ def only_flow(file: Path) -> FlowText:
     text = file.read_text(encoding="utf-8-sig")
     found = [one for one in flow_texts(text) if not is_aside(one.text)]
     if len(found) > 1:
-        names = [one.name for one in FlowFolders((file,)).every()]
+        names = [one.name for one in WrittenFlows((file,)).every()]
         fix = f"Name one of them, and its folder: {names[0]} --flows {file.parent}" if names else ""
         raise NotFound(f"{file} holds several flows: {', '.join(names)}.", fix=fix)
     return found[0] if found else FlowText(text)
 
 
-class FlowFolders:
+class WrittenFlows:
     """The flows in folders, by namespace and id; each file is read once."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
