@@ -14,6 +14,10 @@ _TABBED = re.compile(r" *\t")
 _NO_BLANK = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z][\w-]*):(?P<value>[^\s:/].*)")
 _NO_BLANK_AFTER_DASH = re.compile(r"\s*-(?P<rest>[A-Za-z][\w-]*:)")
 _KEYS = frozenset({"id", "type", "namespace", "description", "value", "message", "format", "cron", "key", "uri"})
+_OF_FLOWS = re.compile(  # what begins in the first column of a flow
+    r"- |(?:id|namespace|description|labels|inputs|outputs|variables|tasks|errors|finally|afterExecution|triggers|"
+    r"pluginDefaults|taskDefaults|concurrency|retry|sla|checks|disabled|revision|extend):"
+)
 _WITH_VALUE = re.compile(r"""\s*(?:- +)?[\w.-]+:\s+(?![|>&{\["'#])\S""")
 _OPEN = re.compile(r"[^#]*:\s*(?:#.*)?")
 _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
@@ -120,7 +124,7 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
             return found
     if found := _behind_value(lines, said, line, column) or _without_colon(lines, said, line, column):
         return found
-    if found := _unended(lines, said, line) or _indentation(lines, said, line):
+    if found := _within_block(lines, said, line) or _unended(lines, said, line) or _indentation(lines, said, line):
         return found
     if any(one in said for one in _NO_START) and line <= len(lines) and column <= len(lines[line - 1]):
         sign = lines[line - 1][column - 1]
@@ -296,6 +300,26 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
         )
         return Slip(sentence, line, begins + 1)
     return None
+
+
+def _within_block(lines: list[str], said: str, line: int) -> Slip | None:
+    """The first of several lines that end a block of text, which goes on below them."""
+    opened = next((number for number in range(line - 1, 0, -1) if _BLOCK.fullmatch(lines[number - 1])), 0)
+    told = [number for number in range(opened + 1, len(lines) + 1) if lines[number - 1].strip()]
+    after = next((number for number in told if number > line), 0)
+    if not opened or not after or not any(one in said for one in (_UNENDED, "could not find expected ':'")):
+        return None
+    begins = _indent(lines[told[0] - 1])
+    ended = next((number for number in told if _indent(lines[number - 1]) < begins), line)
+    column = _indent(lines[ended - 1])
+    is_flow = column in _columns(lines, ended) and (column > 0 or _OF_FLOWS.match(lines[ended - 1]))
+    if is_flow or ended >= line or _indent(lines[after - 1]) < begins:
+        return None
+    sentence = (
+        f"The text that line {opened} begins has ended before this line, which is not indented as deep; "
+        f"if it belongs to the text, it and those below begin in column {begins + 1}."
+    )
+    return Slip(sentence, ended, column + 1)
 
 
 def _among_items(lines: list[str], line: int) -> Slip | None:

@@ -42,6 +42,21 @@ def inputs(text: str, tasks: str = SAY) -> str:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        f"  - id: b\n    type: {CORE}.log.Log\n    message: 'a\n      b\n",
+        f"triggers:\n  - id: 't\n      type: {CORE}.trigger.Schedule\n",
+        "    description: 'a\n      b\n",
+    ],
+)
+def test_a_quote_that_stays_open_below_a_block_of_text_is_no_part_of_it(text):
+    text = f"tasks:\n  - id: a\n    type: {PYTHON}.Script\n    script: |\n      x\n{text}"
+    for one in (text, text.replace("\n  ", "\n")):
+        ((_, _, sentence),) = said(flow(one))
+        assert sentence == "A quote is opened but never closed."
+
+
+@pytest.mark.parametrize(
     ("text", "line", "column", "sentence"),
     [
         (flow(f"tasks:\n  - id: log\n   type: {CORE}.log.Log\n"), 5, 4, "in which nothing above it begins; what"),
@@ -215,6 +230,25 @@ def inputs(text: str, tasks: str = SAY) -> str:
             8,
             5,
             "The text that line 6 begins has ended before this line, which is not indented as deep; if it belongs",
+        ),
+        (
+            flow(
+                f'tasks:\n  - id: a\n    type: {PYTHON}.Script\n    script: |\n      text = """kind: a\n'
+                'name: b\nspec:\n  at: c\n"""\n\n      print(text)\n'
+            ),
+            8,
+            1,
+            "The text that line 6 begins has ended before this line, which is not indented as deep; if it belongs to "
+            "the text, it and those below begin in column 7.",
+        ),
+        (
+            flow(
+                f"tasks:\n  - id: a\n    type: {PYTHON}.Script\n    script: |\n      text = 'kind: a\nname: b\n"
+                "that's it\n\n      print(text)\n"
+            ),
+            8,
+            1,
+            "it and those below begin in column 7.",
         ),
         (
             flow(f"{SAY}    - id: b\n      type: {CORE}.log.Log\n"),
