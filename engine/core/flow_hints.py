@@ -134,7 +134,10 @@ def _defaults_of_nothing(data: Any, registry: Registry) -> Iterator[Finding]:
         if registry.find(family) is not None or any(name.startswith(family) for name in registry.names()):
             if not any(name.startswith((family, registry.canonical(family))) for name in meant):
                 message = f"Nothing in this flow is of the type `{family}`: these defaults change nothing."
-                yield Finding((block, index, "type"), message, "no-effect", "hint", "Leave them out.")
+                beside = [name for name in used if name.rpartition(".")[0] == family.rpartition(".")[0]]
+                near = get_close_matches(family, beside, n=1)
+                advice = f"Did you mean `{near[0]}`?" if near else "Leave them out."
+                yield Finding((block, index, "type"), message, "no-effect", "hint", advice)
         elif not any(name.startswith(family) for name in used):
             error = registry.unknown(family, "")
             yield Finding((block, index, "type"), error.message, "unknown-type", "warning", error.fix)
@@ -183,7 +186,7 @@ def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:
 def _without_value(flow: Flow) -> Iterator[Finding]:
     """Outputs that say nothing, and questions without an answer to choose."""
     for index, output in enumerate(flow.outputs):
-        if output.value is None and output.required:
+        if output.value is None and output.required and "." not in output.type:  # else it is a task, told as one
             message = f"The output `{output.id}` has no `value`: every execution would fail at its end."
             yield Finding(("outputs", index), message, "no-value", "warning", 'Write `value: "{{ … }}"`.')
     for index, one in enumerate(flow.inputs):

@@ -58,7 +58,8 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
         for one in found
         if not one.missing or (one.path not in mistaken and (*one.path, one.missing) not in misspelt)
     ]
-    found = flow_slips.of_graphs(flow_slips.of_dashes(found, document), document)
+    found = flow_slips.of_outputs(flow_slips.of_dashes(found, document), document)
+    found = flow_slips.of_graphs(found, document)
     found = flow_slips.of_levels(found, document, partial(_has, document, registry, root))
     found = flow_slips.of_missing(flow_slips.of_ids(found, document), document)
     found = [
@@ -289,6 +290,8 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         said = "A flow has no properties of its own making: what anchors need stands under `variables`."
     elif key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
         said = "Put another If into `else`."
+    elif key == "interval" and cls is not None and cls.__name__.lower() == "realtimetrigger":
+        said = "It hears each message as it comes: leave `interval` out."
     if said and key not in (properties(cls) if cls else ()):
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     known = properties(cls) if cls else []

@@ -81,6 +81,21 @@ def of_ids(found: Sequence[Finding], document: Any) -> list[Finding]:
     return kept
 
 
+def of_outputs(found: Sequence[Finding], document: Any) -> list[Finding]:
+    """A task that stands among the outputs, of which nothing fits."""
+    kept = list(found)
+    for one in found:
+        is_type = one.path[:1] == ("outputs",) and one.path[2:] == ("type",)
+        kind = at(document, one.path) if is_type else None
+        if not isinstance(kind, str) or "." not in kind:
+            continue
+        kept = [other for other in kept if other is one or not _below(other.path, one.path[:-1])]
+        message = f"Item {int(one.path[1]) + 1} of `outputs` is of the type `{kind}`, which outputs don't have."
+        advice = "A task stands under `tasks`; an output has an `id`, a `type` such as `STRING`, and a `value`."
+        kept[kept.index(one)] = Finding(one.path, message, "wrong-place", suggestion=advice)
+    return kept
+
+
 def of_missing(found: Sequence[Finding], document: Any) -> list[Finding]:
     """One property that a part lacks, and one that it does not know: these are likely the same."""
     kept = list(found)

@@ -16,8 +16,10 @@ SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and D
 QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
 KINDS = frozenset({"a task", "a trigger", "a condition"})
 SIBLINGS = 6  # how many types of a package are named to somebody who asked for one that it lacks
-SERVICES = "io.kestra.plugin."
+ROOT = "io.kestra.plugin"
+SERVICES = f"{ROOT}."
 SPREAD = "core"  # the plugin whose parts are not others' products
+FLOWS = f"{SERVICES}{SPREAD}.flow"
 FORMS = {"Script": "script", "Commands": "commands"}  # of a language → what only tasks of this form have
 _TYPE = re.compile(r"io\.kestra\.plugin\.[\w.]+\.(?:Script|Commands)\b")
 
@@ -132,6 +134,9 @@ class Registry:
         """
         if (name, kind) not in self._nearest:
             plain = name.strip(f"{QUOTES}.,;: ")
+            begun = ".".join(plain.split(".")[:3])
+            if begun != ROOT and SequenceMatcher(None, begun, ROOT).ratio() > SPELT:
+                plain = ROOT + plain.removeprefix(begun)
             package, _, last_name = plain.rpartition(".")
             wanted = last_name.lower()
 
@@ -141,7 +146,7 @@ class Registry:
                     return 3 if last.lower() == wanted else 0
                 if candidate.lower() == plain.lower() or candidate.endswith(f".{plain}"):
                     return 4
-                if last.lower() == wanted and _is_deeper(package, other):
+                if last.lower() == wanted and (_is_deeper(package, other) or _are_of_flows(package, other)):
                     return 3
                 if not _is_misspelt(package, other):
                     return 0
@@ -186,3 +191,8 @@ def _is_misspelt(package: str, other: str) -> bool:
 def _is_deeper(package: str, other: str) -> bool:
     """Whether a package stands below another one of the same service."""
     return other.startswith(SERVICES) and package.startswith(f"{other}.")
+
+
+def _are_of_flows(package: str, other: str) -> bool:
+    """Whether a package that ends as that of If and ForEach does is looked up in theirs: no service has its own."""
+    return other == FLOWS and package.rpartition(".")[2] == FLOWS.rpartition(".")[2]

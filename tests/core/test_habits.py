@@ -150,6 +150,25 @@ def test_a_habit_is_told_once_and_in_its_place(text, line, column, sentence):
     assert sentence in found[0][2]
 
 
+def test_a_realtime_trigger_has_no_interval_and_what_it_lacks_is_told_beside():
+    listens = "  - {id: t, type: io.kestra.plugin.azure.eventhubs.RealtimeTrigger, eventHubName: a, interval: PT10S}\n"
+    found = {one for _, _, one in said(flow(f"{SAY}triggers:\n{listens}"))}
+    assert "Unknown property `interval`. It hears each message as it comes: leave `interval` out." in found
+    assert any(one.startswith("`namespace` is missing.") for one in found)
+
+
+def test_a_task_among_the_outputs_is_told_once():
+    found = said(flow(f"{SAY}outputs:\n  - id: o\n    type: {CORE}.log.Log\n    message: hi\n    level: INFO\n"))
+    assert found == [
+        (
+            9,
+            5,
+            f"Item 1 of `outputs` is of the type `{CORE}.log.Log`, which outputs don't have. "
+            "A task stands under `tasks`; an output has an `id`, a `type` such as `STRING`, and a `value`.",
+        )
+    ]
+
+
 def test_the_name_of_a_file_is_not_taken_for_the_script():
     found = said(flow(f"tasks:\n{PYTHON}    file: main.py\n"))
     assert [one[2].partition(".")[0] for one in found] == ["`script` is missing", "Unknown property `file`"]

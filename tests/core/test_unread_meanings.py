@@ -129,7 +129,16 @@ def reads(tasks: str, template: str) -> str:
             flow(f"{SAY}pluginDefaults:\n  - {{type: {CORE}.http.Request, values: {{uri: x}}}}\n"),
             8,
             6,
-            f"Nothing in this flow is of the type `{CORE}.http.Request`: these defaults change nothing.",
+            f"of the type `{CORE}.http.Request`: these defaults change nothing. Leave them out.",
+        ),
+        (
+            flow(
+                f"tasks:\n{QUERY.replace('Query', 'Queries')}pluginDefaults:\n"
+                "  - {type: io.kestra.plugin.jdbc.duckdb.Query, values: {fetchType: FETCH}}\n"
+            ),
+            8,
+            6,
+            "change nothing. Did you mean `io.kestra.plugin.jdbc.duckdb.Queries`?",
         ),
         (
             flow(
