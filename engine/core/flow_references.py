@@ -304,7 +304,10 @@ class References:
             if read.conditional:
                 return None
             message = f"`outputs.{name}` may be missing here: `{name}` does not always run before."
-            return of_read(path, read, message, "may-be-missing", "Guard it: `?? ''`.", "hint")
+            there = f"outputs.{name}" if name.isidentifier() else f"outputs['{name}']"
+            alone = f', or let the task run only with it: `runIf: "{{{{ {there} is defined }}}}"`'
+            advice = f"Guard it: `?? ''`{alone if 'finally' in path else ''}."
+            return of_read(path, read, message, "may-be-missing", advice, "hint")
         given = output_reads.taken(path, read, place, self.scope)
         return given or output_reads.told(path, read, place, self.scope)
 

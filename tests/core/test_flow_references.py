@@ -110,6 +110,18 @@ def test_what_may_be_missing_is_a_hint(text):
     assert said(text) == [("hint", "may-be-missing", "outputs.a.value }}")]
 
 
+@pytest.mark.parametrize(("name", "given"), [("a", "outputs.a"), ("a-b", "outputs['a-b']")])
+def test_a_task_that_clears_away_what_may_be_missing_may_run_only_with_it(name, given):
+    text = f"tasks:\n  - {task(name)}\nfinally:\n  - {task('c', f'{{{{ {given}.value }}}}')}"
+    (found,) = problems(text)
+    assert (
+        found.suggestion
+        == f"Guard it: `?? ''`, or let the task run only with it: `runIf: \"{{{{ {given} is defined }}}}\"`."
+    )
+    guarded = f', runIf: "{{{{ {given} is defined }}}}"'
+    assert said(f"tasks:\n  - {task(name)}\nfinally:\n  - {task('c', f'{{{{ {given}.value }}}}', more=guarded)}") == []
+
+
 def test_what_is_switched_off_gets_no_hint():
     off = ", disabled: true"
     reader = task("b", "{{ outputs.a.value }} {{ labels.nope }}", more=off)
