@@ -10,6 +10,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.core import (
+    certain_failures,
     cron,
     flow_calls,
     flow_problems,
@@ -66,7 +67,8 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_without_effect(flow),
         *(found for path, part in every for found in _idle(path, part)),
         *(found for path, part in every for found in _unserved(path, part)),
-        *_unbounded(flow),
+        *_retries(flow),
+        *certain_failures.findings(every),
         *_cases_as_written(flow),
         *_cases_of_choice(flow),
         *meant_text.always_true(data),
@@ -286,11 +288,14 @@ def _parts(flow: Flow) -> Iterator[tuple[Path, Part]]:
     yield from ((("triggers", index), one) for index, one in enumerate(flow.triggers))
 
 
-def _unbounded(flow: Flow) -> Iterator[Finding]:
-    """Retries whose waits grow without end, which Kestra does not take."""
+def _retries(flow: Flow) -> Iterator[Finding]:
+    """Retries that Kestra does not take: of no type, or whose waits grow without end."""
     retries: list[tuple[Path, Retry | None]] = [((), flow.retry)]
     retries += [(path, task.retry) for path, task in flow_validation.tasks(flow)]
     for path, retry in retries:
+        if retry is not None and "type" not in retry.model_fields_set:
+            message = "There is no `type`: the retry is taken for a constant one, and Kestra refuses one without it."
+            yield Finding((*path, "retry", "type"), message, "untyped-retry", "hint", "Add `type: constant`.")
         if retry is not None and retry.type == "exponential" and retry.max_interval is None:
             message = "There is no `maxInterval`: waits grow without end, and Kestra refuses an exponential retry so."
             advice = "Add one, such as `maxInterval: PT10M`."

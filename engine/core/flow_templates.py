@@ -30,7 +30,8 @@ def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
             disabled.append(path)
         if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED and not _is_prose(path):
             off = any(path[: len(part)] == part for part in disabled)
-            told = _template(path, value, references, raw)
+            own = data["inputs"][path[1]] if path[0] == "inputs" and isinstance(path[1], int) else None
+            told = _template(path, value, references, raw, _reading(own, flow))
             found += _switched_off(told) if off else told
     return _once(found)
 
@@ -76,7 +77,21 @@ def _raw(flow: Flow) -> frozenset[str]:
     return frozenset(name for name, value in flow.variables.items() if isinstance(value, str) and has_template(value))
 
 
-def _template(path: Path, text: str, references: References | None, raw: frozenset[str]) -> Iterator[Finding]:
+def _reading(own: Any, flow: Flow | None) -> frozenset[str]:
+    """Variables whose templates read one input: its own default can't be made of them."""
+    name = own.get("id") if isinstance(own, Mapping) else None
+    texts = {key: text for key, text in flow.variables.items() if isinstance(text, str)} if flow and name else {}
+    return frozenset(key for key, text in texts.items() if _reads_input(text, str(name)))
+
+
+def _reads_input(text: str, name: str) -> bool:
+    _, template = template_slips.errors(text)
+    return template is not None and any(read.path[:2] == ("inputs", name) for read in reads(template))
+
+
+def _template(
+    path: Path, text: str, references: References | None, raw: frozenset[str], circular: frozenset[str]
+) -> Iterator[Finding]:
     lenient = path[0] == "variables" or path[-1] in PROSE  # variables are rendered only where `render()` asks for it
     severity = "warning" if lenient else "error"
     broken, template = template_slips.errors(text)
@@ -94,15 +109,16 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
     if references is not None:
         yield from references.findings(path, template)
     if raw and not lenient and "render" not in text:
-        yield from _as_written(path, template, raw)
+        yield from _as_written(path, template, raw, circular)
 
 
-def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator[Finding]:
-    """Variables that hold a template where `render()` is forgotten."""
+def _as_written(path: Path, template: Template, raw: frozenset[str], circular: frozenset[str]) -> Iterator[Finding]:
+    """Variables that hold a template where `render()` is forgotten, or would ask for what it is to give."""
     there = {one.path[1]: one.at for one in reversed(reads(template)) if one.path[0] == "vars" and len(one.path) == 2}
     for name in sorted(raw & there.keys()):
         said = f"`vars.{name}` holds a template, which stands here as it is written."
-        yield Finding(path, said, ONE_CAUSE, "hint", f"Write `render(vars.{name})`.", "", *there[name])
+        advice = "It reads this very input: write a default that does not." if name in circular else ""
+        yield Finding(path, said, ONE_CAUSE, "hint", advice or f"Write `render(vars.{name})`.", "", *there[name])
 
 
 def _unknown(

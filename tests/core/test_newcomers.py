@@ -221,3 +221,51 @@ def test_text_that_is_no_yaml_is_told_where_and_how(text, line, column, sentence
 )
 def test_what_is_right_is_left_alone(text):
     assert told(text) == []
+
+
+HTTP = f"tasks:\n  - {{id: g, type: {CORE}.http.Request, uri: '%s'}}\n"
+FILES = "tasks:\n  - {id: w, type: io.kestra.plugin.scripts.shell.Commands, commands: [ls], outputFiles: [a.txt]}\n"
+TAKES = "  - {id: r, type: io.kestra.plugin.scripts.shell.Commands, commands: [ls], inputFiles: %s}\n"
+RETRIED = f"tasks:\n  - {{id: a, {LOG}, message: hi, retry: {{maxAttempts: 2, interval: PT1S%s}}}}\n"
+ITSELF = "inputs: [{id: a, type: STRING, defaults: '{{ vars.x }}'}]\nvariables: {x: '{{ inputs.%s }}'}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "severity", "path", "advice"),
+    [
+        (HTTP % "example.com/x", "warning", "tasks[0].uri", "Write `https://example.com/x`."),
+        (HTTP % "localhost:8080", "warning", "tasks[0].uri", "Write `https://localhost:8080`."),
+        (HTTP % "x.y.z/{{ flow.id }}", "warning", "tasks[0].uri", "Write `https://x.y.z/{{ flow.id }}`."),
+        (HTTP % "ftp://example.com", "warning", "tasks[0].uri", "Begin it with `https://`."),
+        (FILES + TAKES % "{b.txt: {x: 1}}", "warning", "tasks[1].inputFiles.b.txt", "what stands below it is its text"),
+        (FILES + TAKES % "{b.txt: [1]}", "warning", "tasks[1].inputFiles.b.txt", "what stands below it is its text"),
+        (
+            FILES + TAKES % "{b.txt: '{{ outputs.w.outputFiles }}'}",
+            "hint",
+            "tasks[1].inputFiles.b.txt",
+            "Write `outputs.w.outputFiles['b.txt']` for one of them.",
+        ),
+        (RETRIED % "", "hint", "tasks[0].retry.type", "Add `type: constant`."),
+        (ITSELF % "a" + SAY, "hint", "inputs[0].defaults", "It reads this very input: write a default that does not."),
+    ],
+)
+def test_what_a_run_would_refuse_is_told(text, severity, path, advice):
+    [found] = problems(text)
+    assert (found.severity, found.path) == (severity, path)
+    assert advice in found.suggestion
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            HTTP % one
+            for one in ("{{ flow.id }}/x", "http{{ flow.id }}://x.y", "HTTPS://x.y", " https://x.y", "https://{{ 1 }}")
+        ),
+        FILES + TAKES % "{b.txt: \"{{ outputs.w.outputFiles['a.txt'] }}\"}",
+        FILES + TAKES % "'{{ outputs.w.outputFiles }}'",
+        RETRIED % ", type: constant",
+    ],
+)
+def test_what_a_run_takes_is_left_alone(text):
+    assert told(text) == []
