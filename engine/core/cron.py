@@ -30,6 +30,9 @@ LONGEST_TURN = timedelta(hours=3)  # no clock is set by more where hours change
 _ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
 
 
+_EVERY = re.compile(r"@every ([2-5]?[0-9])m", re.IGNORECASE)  # of the schedulers that are written in Go
+
+
 class CronInvalid(ValueError):
     """The text is no cron expression."""
 
@@ -44,9 +47,9 @@ def expand(cron: str, with_seconds: bool = False) -> str:
         raise CronInvalid(f"invalid cron expression '{cron}': templates are not rendered in it")
     if text.startswith("@"):
         if text.lower() not in NICKNAMES:
-            raise CronInvalid(
-                f"invalid cron expression '{cron}': there is no {text}; use one of {', '.join(NICKNAMES)}"
-            )
+            every = _EVERY.fullmatch(text)
+            meant = f"write `*/{every[1]} * * * *`" if every else f"use one of {', '.join(NICKNAMES)}"
+            raise CronInvalid(f"invalid cron expression '{cron}': there is no {text}; {meant}")
         return ("0 " if with_seconds else "") + NICKNAMES[text.lower()]
     fields = text.split()
     wanted = 6 if with_seconds else 5

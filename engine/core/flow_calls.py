@@ -32,7 +32,9 @@ def calls(flow: Flow, find: FindFlow) -> Iterator[Finding]:
         document = find(namespace, flow_id)
         name = f"{namespace}.{flow_id}"
         if document is None:
+            inner = flow_id.removeprefix(f"{namespace}.")
             advice = "Deploy that flow too, or correct its name."
+            advice = f"Write `{inner}`: its namespace stands beside it." if inner != flow_id else advice
             yield Finding((*path, "flowId"), f"There is no flow `{name}` here.", "missing-flow", "warning", advice)
             continue
         inputs = _declared(document)

@@ -157,7 +157,8 @@ def _items(path: Path, document: Any, registry: Registry, root: type[BaseModel])
     annotation = next((field.annotation for name, field in fields if path[-1] in (field.alias, name)), None)
     cls = part_at(path, document, registry, root) if any(_models(annotation)) else None
     known, needed = (properties(cls), sorted(_needed(cls), key=list_items.rank)) if cls else ((), ())
-    return Items(frozenset(known), tuple(needed), list_items.are_texts(annotation))
+    rendered = list_items.rendered(path, properties(owner) if owner is not None else ())
+    return Items(frozenset(known), tuple(needed), list_items.are_texts(annotation), rendered)
 
 
 def _is_vague(path: Path, errors: Sequence[ErrorDetails], tagged: Collection[Path]) -> bool:
@@ -327,7 +328,8 @@ def _deeper(key: str, lowered: Mapping[str, str]) -> str:
     for other in foreign_names.PROPERTIES.get(key.lower(), "").split():
         outer, found, inner = other.partition(".")
         if found and outer.lower() in lowered:
-            return f"Write `{inner}` below `{lowered[outer.lower()]}`, indented."
+            below = f"Write `{inner}` below `{lowered[outer.lower()]}`, indented."
+            return foreign_names.HOW.get((key.lower(), inner), below)
     return ""
 
 

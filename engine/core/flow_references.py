@@ -109,10 +109,10 @@ class References:
             is_minus = read.at in template_reads.subtracted(template)
             is_text = read.at in template_reads.compared(template)
             if (
-                read.path[0] not in nowhere
+                template_roots.cause(read.path[0]) not in nowhere
                 and (one := self._nowhere(path, read, is_known, is_minus, is_text)) is not None
             ):
-                nowhere[read.path[0]] = one
+                nowhere[template_roots.cause(read.path[0])] = one
         yield from nowhere.values()
 
     def _dashed(self, read: Read, following: list[Read]) -> str:

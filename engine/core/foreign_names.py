@@ -100,7 +100,19 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "file": "from",
     "source": "from",
     "src": "from",
-    "path": "from uri",
+    "path": "from uri gitDirectory",
+    "namespace": "preconditions.flows",
+    "waitforcompletion": "wait",
+    "maximum": "max",
+    "minimum": "min",
+    "regex": "validator",
+    "pattern": "validator",
+    "label": "labels displayName",
+    "token": "password",
+    "verify": "ssl.insecureTrustAllCertificates",
+    "verifyssl": "ssl.insecureTrustAllCertificates",
+    "content": "messageText htmlTextContent payload",
+    "embeds": "payload",
     "apikey": "provider.apiKey",
     "prompt": "messages",
     "params": "inputs parameters",
@@ -111,10 +123,14 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "command": "commands",
     "message": "messageText format",
 }
+UNVERIFIED = "Write `insecureTrustAllCertificates: true` below `ssl`, indented."
+IN_PAYLOAD = 'It is a part of the `payload`, which is JSON: `{{"{}": …}}`.'
 HOW = {  # how to write a property by its own name, where the value is written otherwise, too
     ("dependencies", "beforeCommands"): "Install them in `beforeCommands`, such as `npm install NAME`.",
     ("prompt", "messages"): "Write it as an item of `messages`, behind `- `.",
     **dict.fromkeys((("database", "url"), ("db", "url"), ("port", "url")), "It is a part of the `url`."),
+    **{(name, "payload"): IN_PAYLOAD.format(name) for name in ("content", "embeds")},
+    **{(name, "insecureTrustAllCertificates"): UNVERIFIED for name in ("verify", "verifyssl")},
 }
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
 OF_LISTS = {  # what stands in the place of a list that is given where a mapping belongs
@@ -174,6 +190,7 @@ INSIDE = {  # what is written below properties that people give a single value
     "concurrency": "`limit: {}`",
     "checkFrequency": "`interval: {}`",
     "timeout": "`readIdleTimeout: {}`",
+    "timeWindow": "`type: DURATION_WINDOW` and `window: {}`",
     "dependsOn": "`inputs: [{}]`",
     "memory": "`memory: {}`",
     "docker": "`image: {}`",
@@ -182,7 +199,7 @@ INSIDE = {  # what is written below properties that people give a single value
     "cpu": "`cpus: {}`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
-OF_TIME = frozenset({"timeout", "checkFrequency"})  # those whose value is a length of time
+OF_TIME = frozenset({"timeout", "timeWindow", "checkFrequency"})  # those whose value is a length of time
 CHOICES: Mapping[str, str] = {  # what people call one of a few choices → the names for it, of which one may be there
     **dict.fromkeys(("completed", "complete", "done", "finished", "succeeded", "ok", "passed"), "SUCCESS"),
     **dict.fromkeys(("aborted", "terminated", "stopped"), "KILLED"),

@@ -1,13 +1,15 @@
 """Something else in the place of a list: how to write it as one, by what the items of that list are."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from engine.core.inputs import INPUT_TYPES
+from engine.core.property import has_template
 from engine.core.yaml_text import Path
 
 EACH = "Begin each item with `- `."
+RENDERED = {"values": "expression", "conditions": "when"}  # lists → what takes a template in their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,19 @@ class Items:
     known: frozenset[str] = frozenset()
     needed: tuple[str, ...] = ()
     are_texts: bool = False
+    rendered: str = ""  # the property that takes a template in the place of the list
 
 
 def are_texts(annotation: Any) -> bool:
     """Whether the items of a list of this type may be texts."""
     inner = get_args(annotation)
     return str in inner or any(are_texts(one) for one in inner if dict not in (one, getattr(one, "__origin__", None)))
+
+
+def rendered(path: Path, beside: Collection[str]) -> str:
+    """The property of the same part that takes a template in the place of the list at a path; "" for none."""
+    name = RENDERED.get(str(path[-1]), "") if path else ""
+    return name if name in beside else ""
 
 
 def of_mapping(given: Mapping[str, Any], path: Path, items: Items) -> str:
@@ -54,6 +63,8 @@ def of_value(given: Any, items: Items) -> str:
         return f"Below it, indented, each item stands behind `- `{which}."
     if not isinstance(given, str | int | float) or "\n" in str(given):
         return ""
+    if items.rendered and has_template(given):
+        return f'Write `{items.rendered}: "{given}"` in its place.'
     if items.known and not items.are_texts:
         return f"Write each item as a mapping behind `- `{f', with {_named(items.needed)}' if items.needed else ''}."
     return f"Write `[{given}]`, or each item in a line that begins with `- `."

@@ -1,5 +1,6 @@
 """The names that a path in a template begins with: which there are, and what was meant by one that there is not."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -42,6 +43,7 @@ INSIDE = {  # what people write by itself → where it stands
 }
 # Names of other tools that no task gives to what it renders itself.
 OF_NO_TASK = frozenset({"ds", "ds_nodash", "ts", "ti", "task_instance", "dag_run", "macros", "github", "matrix"})
+_OF_DATES = re.compile(r"yy(?:yy)?|YYYY|MM|dd|DD|HH|yyyyMM(?:dd)?")
 OF_TEXT = frozenset({"secret", "kv", "read", "env", "render", "fileExists", "fileSize", "isFileEmpty", "fileURI"})
 ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "secrets": lambda name: f"Write `secret('{name}')`.",
@@ -91,6 +93,11 @@ def nearest(root: str, like: float = LIKE) -> str:
     return lowered[near[0]] if near else ""
 
 
+def cause(root: str) -> str:
+    """What a name that stands nowhere is told as: the letters of a date pattern together, any other by itself."""
+    return "date" if _OF_DATES.fullmatch(root) else root
+
+
 def advice(read: Read, *, is_subtracted: bool = False, is_compared: bool = False) -> str:
     """What to write for a path whose first name stands nowhere: behind a `-`, beside `==`, or elsewhere."""
     root, *rest = read.path
@@ -108,6 +115,8 @@ def advice(read: Read, *, is_subtracted: bool = False, is_compared: bool = False
         return f"Did you mean `{near}`?"
     if root in FUNCTIONS:
         return f"It is a function: write `{root}({'' if _needs_nothing(root) else '…'})`."
+    if _OF_DATES.fullmatch(root) and not rest:
+        return "A pattern of dates stands in quotes: `date('yyyy-MM-dd')`."
     if (read.taker in OF_TEXT or is_compared) and not rest:
         return f"A text stands in quotes: `'{root}'`."
     if is_subtracted:
@@ -118,6 +127,8 @@ def advice(read: Read, *, is_subtracted: bool = False, is_compared: bool = False
 def part(read: Read) -> str:
     """What to write for a second name that the first does not have; "" when it may have it."""
     root, name = read.path[:2]
+    if root == "execution" and name in ("status", "currentState"):
+        return "Did you mean `execution.state`?"
     if name == "name" and "id" in HAVE[root]:
         return f"Did you mean `{root}.id`?"
     same = [one for one in HAVE[root] if one.lower() == name.lower()]

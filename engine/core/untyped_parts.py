@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.core.inputs import INPUT_TYPES
 from engine.core.plugin_defaults import BLOCKS
+from engine.core.property import has_template
 from engine.core.registry import Registry
 from engine.core.yaml_text import Path
 
@@ -27,6 +28,8 @@ def advice(given: Any, path: Path, registry: Registry) -> str:
     if not isinstance(given, str):
         return ""
     name = _list(path)
+    if name == "conditions" and has_template(given) and path[0] == "triggers":
+        return f'Write `when: "{given}"` beside `conditions`, or in their place.'
     if isinstance(path[-1], int) and (name in OF_ID or name in BELOW or name in BLOCKS):
         return of_item(given, path)
     kind = name.removeprefix("task").lower().removesuffix("s" if isinstance(path[-1], int) else "")

@@ -269,3 +269,62 @@ def test_what_a_run_would_refuse_is_told(text, severity, path, advice):
 )
 def test_what_a_run_takes_is_left_alone(text):
     assert told(text) == []
+
+
+GIT = "tasks:\n  - {id: c, type: io.kestra.plugin.git.%s, url: 'https://x.y', %s}\n"
+TRIGGERED = f"{SAY}triggers:\n  - {{id: t, type: {CORE}.trigger.%s}}\n"
+CHOSEN = f"{SAY}inputs:\n  - {{id: a, type: %s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (GIT % ("Clone", "token: x"), "Did you mean `password`?"),
+        (GIT % ("SyncFlows", "targetNamespace: a.b, path: _flows"), "Did you mean `gitDirectory`?"),
+        (
+            f"tasks:\n  - {{id: g, type: {CORE}.http.Request, uri: 'https://x.y', options: {{verify: false}}}}\n",
+            "Write `insecureTrustAllCertificates: true` below `ssl`, indented.",
+        ),
+        (
+            f"tasks:\n  - {{id: s, type: {CORE}.flow.Subflow, namespace: a, flowId: b, waitForCompletion: true}}\n",
+            "Did you mean `wait`?",
+        ),
+        (TRIGGERED % "Flow, namespace: a.b", "Write `flows` below `preconditions`, indented."),
+        (
+            TRIGGERED % "Flow, preconditions: {id: p, timeWindow: PT1H}",
+            "Write `type: DURATION_WINDOW` and `window: PT1H` below it, indented.",
+        ),
+        (
+            TRIGGERED % "Schedule, cron: '0 9 * * *', conditions: '{{ trigger.date }}'",
+            'Write `when: "{{ trigger.date }}"` in its place.',
+        ),
+        (
+            TRIGGERED % "Schedule, cron: '0 9 * * *', conditions: ['{{ trigger.date }}']",
+            'Write `when: "{{ trigger.date }}"` beside `conditions`, or in their place.',
+        ),
+        (CHOSEN % "SELECT, values: '{{ vars.x ?? [] }}'", 'Write `expression: "{{ vars.x ?? [] }}"` in its place.'),
+        (CHOSEN % "INT, maximum: 3", "Did you mean `max`?"),
+        (CHOSEN % "STRING, label: x", "Did you mean `displayName`?"),
+        (
+            f"tasks:\n  - {{id: say, {LOG}, message: '{{{{ now() | date(yyyy-MM-dd) }}}}'}}\n",
+            "A pattern of dates stands in quotes: `date('yyyy-MM-dd')`.",
+        ),
+        (
+            f"tasks:\n  - {{id: say, {LOG}, message: '{{{{ execution.status }}}}'}}\n",
+            "Did you mean `execution.state`?",
+        ),
+    ],
+)
+def test_words_of_other_places_are_told_by_the_name_here(text, advice):
+    assert [one.suggestion for one in problems(text)] == [advice]
+
+
+def test_a_part_of_a_payload_is_told_as_one():
+    webhook = "io.kestra.plugin.discord.DiscordIncomingWebhook"
+    found = told(f"tasks:\n  - {{id: d, type: {webhook}, url: 'https://x.y', content: hi}}\n")
+    assert ("tasks[0].content", 'It is a part of the `payload`, which is JSON: `{"content": …}`.') in found
+
+
+def test_a_schedule_as_in_go_is_told_as_cron():
+    [found] = problems(TRIGGERED % "Schedule, cron: '@every 5m'")
+    assert found.message.endswith("write `*/5 * * * *`")
