@@ -15,6 +15,7 @@ from engine.tasks.property_types import OptionalInteger, OptionalText, Text, Tex
 from engine.tasks.rest_service import mapped, parsed, refuse_climbing
 
 BASE_URL = "https://www.googleapis.com/calendar/v3"
+SERVICE = "Google Calendar"
 SCOPE = "https://www.googleapis.com/auth/calendar"
 KEPT = ("id", "status", "summary", "description", "location")
 HINTS = {
@@ -85,9 +86,9 @@ class CalendarTask(RunnableTask):
         )
         if answer.code >= 400:
             raise TaskFailed(
-                f"Google Calendar answered {answer.code}: {_reason(answer.text)}", fix=HINTS.get(answer.code, "")
+                f"{SERVICE} answered {answer.code}: {_reason(answer.text)}", fix=HINTS.get(answer.code, "")
             )
-        return mapped(parsed(answer, "Google Calendar"), "Google Calendar")
+        return mapped(parsed(answer, SERVICE), SERVICE)
 
 
 def event_path(event_id: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from engine.tasks.rest_service import listed, mapped
+
 MOST_TEXT = 2000  # characters of one piece of text
 Block = dict[str, Any]
 STYLES = {"strong": "bold", "em": "italic", "s": "strikethrough"}
@@ -100,9 +102,9 @@ def _pieces(text: str, look: dict[str, Any], link: str | None = None) -> Iterato
 
 
 def _lines(block: Block, depth: int = 0) -> Iterator[str]:
-    kind = block.get("type", "")
-    inside = block.get(kind) or {}
-    text, pad = _said(inside.get("rich_text") or ()), "  " * depth
+    kind = str(block.get("type", ""))
+    inside = mapped(block, "Notion", kind)
+    text, pad = _said(listed(inside, "Notion", "rich_text")), "  " * depth
     match kind:
         case "heading_1" | "heading_2" | "heading_3":
             yield from (f"{'#' * int(kind[-1])} {text}", "")
@@ -118,17 +120,22 @@ def _lines(block: Block, depth: int = 0) -> Iterator[str]:
             yield from ("---", "")
         case "paragraph":
             yield from (text, "")
-    for child in inside.get("children") or ():
+    for child in listed(inside, "Notion", "children"):
         yield from _lines(child, depth + 1)
+
+
+def text_of(piece: Block) -> str:
+    """The text of a piece of text, without its marks."""
+    return str(piece.get("plain_text") or mapped(piece, "Notion", "text").get("content") or "")
 
 
 def _said(pieces: Sequence[Block]) -> str:
     said = []
     for piece in pieces:
-        text = piece.get("plain_text") or piece.get("text", {}).get("content", "")
+        text = text_of(piece)
         for name, mark in MARKS:
-            if (piece.get("annotations") or {}).get(name) and text.strip():
+            if mapped(piece, "Notion", "annotations").get(name) and text.strip():
                 text = f"{mark}{text}{mark}"
-        link = piece.get("href") or ((piece.get("text") or {}).get("link") or {}).get("url")
+        link = piece.get("href") or mapped(piece, "Notion", "text", "link").get("url")
         said.append(f"[{text}]({link})" if link else text)
     return "".join(said)

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.notion_blocks import text_of
 from engine.tasks.property_types import Text
 
 API = "https://api.notion.com/v1"
@@ -90,5 +91,5 @@ def title_of(found: dict[str, Any]) -> str | None:
     """The title of a page."""
     for one in rest_service.mapped(found.get("properties"), "Notion").values():
         if isinstance(one, dict) and one.get("type", "title") == "title" and isinstance(one.get("title"), list):
-            return "".join(part.get("plain_text") or part.get("text", {}).get("content", "") for part in one["title"])
+            return "".join(map(text_of, rest_service.listed(one, "Notion", "title")))
     return None

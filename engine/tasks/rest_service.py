@@ -5,12 +5,13 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from engine.core.dates import parse_datetime
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
@@ -71,13 +72,14 @@ async def mapping(context: RunContext, service: str, method: str, url: str, **gi
     return mapped(await document(context, service, method, url, **given), service)
 
 
-def mapped(found: Any, service: str) -> dict[str, Any]:
-    """What a service answered, as the object it is to be, an empty one of nothing; TaskFailed when it is none."""
-    if found is not None and not isinstance(found, dict):
-        raise TaskFailed(
-            f"{service} answered with no object: {json.dumps(found, ensure_ascii=False)[:200]}",
-            fix="Check the address: another service may hear there.",
-        )
+def mapped(found: Any, service: str, *path: str) -> dict[str, Any]:
+    """The object that a service answered, or that stands at a place of its answer, an empty one where it says nothing;
+    TaskFailed when there is something else."""
+    for number in range(len(path) + 1):
+        if found is not None and not isinstance(found, dict):
+            raise _odd("no object", found, service, path[:number])
+        if number < len(path):
+            found = (found or {}).get(path[number])
     return found or {}
 
 
@@ -93,34 +95,54 @@ def held(answer: Any, service: str, *path: str) -> Any:
     return found
 
 
-def whole(answer: Any, service: str, *path: str) -> int:
-    """The whole number at a place of a service's answer, also written as text; TaskFailed when there is none."""
+def whole(answer: Any, service: str, *path: str, missing: int | None = None) -> int:
+    """The whole number at a place of a service's answer, also written as text; TaskFailed when there is none, but for
+    nothing at all, which is as many as are `missing`."""
+    if missing is not None and mapped(answer, service, *path[:-1]).get(path[-1]) is None:
+        return missing
     found = held(answer, service, *path)
     try:
         return int(found)
-    except (TypeError, ValueError) as error:
-        raise TaskFailed(
-            f"{service} answered with no number in `{'.'.join(path)}`: {json.dumps(found, ensure_ascii=False)[:200]}",
-            fix="Check the address: another service may hear there.",
-        ) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _odd("no number", found, service, path) from error
+
+
+def dated(answer: Any, service: str, *path: str) -> datetime:
+    """The moment at a place of a service's answer; TaskFailed when there is none."""
+    found = held(answer, service, *path)
+    try:
+        return parse_datetime(str(found))
+    except ValueError as error:
+        raise _odd("no date and time", found, service, path) from error
 
 
 def listed(answer: Any, service: str, *path: str, each: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The objects in a list of a service's answer, none where it says nothing; TaskFailed when there is something else,
     or an object without one of the names that `each` has."""
-    found = answer
-    for step in path:
-        found = mapped(found, service).get(step)
+    found = mapped(answer, service, *path[:-1]).get(path[-1]) if path else answer
     if found is not None and not (isinstance(found, list) and all(isinstance(one, dict) for one in found)):
-        place = f" in `{'.'.join(path)}`" if path else ""
-        raise TaskFailed(
-            f"{service} answered with no list of objects{place}: {json.dumps(found, ensure_ascii=False)[:200]}",
-            fix="Check the address: another service may hear there.",
-        )
+        raise _odd("no list of objects", found, service, path)
     for one in found or ():
         for name in each:
             held(one, service, name)
     return found or []
+
+
+def lists(answer: Any, service: str, *path: str) -> list[list[Any]]:
+    """The lists in a list at a place of a service's answer, none where it says nothing; TaskFailed when there is
+    something else."""
+    found = mapped(answer, service, *path[:-1]).get(path[-1])
+    if found is not None and not (isinstance(found, list) and all(isinstance(one, list) for one in found)):
+        raise _odd("no list of lists", found, service, path)
+    return found or []
+
+
+def _odd(what: str, found: Any, service: str, path: Sequence[str]) -> TaskFailed:
+    place = f" in `{'.'.join(path)}`" if path else ""
+    return TaskFailed(
+        f"{service} answered with {what}{place}: {json.dumps(found, ensure_ascii=False)[:200]}",
+        fix="Check the address: another service may hear there.",
+    )
 
 
 async def downloaded(

@@ -114,8 +114,7 @@ limit: 100
             "sysparm_fields": ",".join(self.fields or []) or None,
         }
         given = {name: str(value) for name, value in asked.items() if value is not None}
-        rows = await self.records(context, "GET", self.table, params=given) or []
-        found = [rest_service.mapped(row, "ServiceNow") for row in rows]
+        found = rest_service.listed(await self.records(context, "GET", self.table, params=given), "ServiceNow")
         if self.fetch_type == "STORE":
             return Found(uri=await filed(context, found, "records.jsonl"), size=len(found), offset=self.offset)
         found = found[:1] if self.fetch_type == "FETCH_ONE" else found

@@ -66,7 +66,7 @@ enableAutoPagination: true
         found, pages = list[dict[str, Any]](), Pages("Airtable")
         for _ in range(MOST_PAGES):
             page = await self.airtable(context, "GET", params=params)
-            found += page.get("records") or []
+            found += rest_service.listed(page, "Airtable", "records")
             if not self.enable_auto_pagination or not (following := pages.after(page.get("offset"))):
                 break
             params["offset"] = following
@@ -99,7 +99,8 @@ apiKey: "{{ secret('AIRTABLE_API_KEY') }}"
     async def run(self, context: RunContext) -> One:
         found = await self.airtable(context, "GET", self.record_id)
         if self.fields:  # Airtable itself gives all of them
-            fields = rest_service.held(found, "Airtable", "fields")
+            rest_service.held(found, "Airtable", "fields")
+            fields = rest_service.mapped(found, "Airtable", "fields")
             found["fields"] = {name: value for name, value in fields.items() if name in self.fields}
         return One(record=found)
 
@@ -141,7 +142,9 @@ typecast: true
         for begin in range(0, len(rows), AT_ONCE):
             some = [{"fields": row} for row in rows[begin : begin + AT_ONCE]]
             body = {"records": some, "typecast": self.typecast}
-            made += rest_service.held(await self.airtable(context, "POST", json=body), "Airtable", "records")
+            answer = await self.airtable(context, "POST", json=body)
+            rest_service.held(answer, "Airtable", "records")
+            made += rest_service.listed(answer, "Airtable", "records")
         ids = [rest_service.held(one, "Airtable", "id") for one in made]
         return Created(record=made[0] if made else None, records=made, recordIds=ids)
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from engine.plugin import Property
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.property_types import OptionalText
+from engine.tasks.rest_service import mapped
 
 FORKS = {"PARENT_AND_FORKS": "true", "FORKS_ONLY": "only"}
 
@@ -52,7 +53,7 @@ repository: jquery/jquery
 
     def row(self, found: dict[str, Any]) -> dict[str, Any]:
         """A file as GitHub tells of it, with its repository by name and `url` for a browser."""
-        repository = found.get("repository") or {}
+        repository = mapped(found, "GitHub", "repository")
         told = {
             "repository_name": repository.get("name"),
             "repository_url": repository.get("html_url"),

@@ -7,6 +7,7 @@ from pydantic import Field
 from engine.plugin import Property
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.property_types import OptionalText
+from engine.tasks.rest_service import mapped
 
 
 class Search(SearchTask):
@@ -63,14 +64,13 @@ repository: company/shop
 
     def row(self, found: dict[str, Any]) -> dict[str, Any]:
         """A commit as GitHub tells of it, with people and the repository by name, and `url` for a browser."""
-        commit = found.get("commit") or {}
-        tree = commit.get("tree") or {}
+        commit, tree = mapped(found, "GitHub", "commit"), mapped(found, "GitHub", "commit", "tree")
         told = {
-            "author": (found.get("author") or {}).get("login"),
-            "committer": (found.get("committer") or {}).get("login"),
-            "authored_date": (commit.get("author") or {}).get("date"),
-            "commit_date": (commit.get("committer") or {}).get("date"),
-            "repository": (found.get("repository") or {}).get("name"),
+            "author": mapped(found, "GitHub", "author").get("login"),
+            "committer": mapped(found, "GitHub", "committer").get("login"),
+            "authored_date": mapped(commit, "GitHub", "author").get("date"),
+            "commit_date": mapped(commit, "GitHub", "committer").get("date"),
+            "repository": mapped(found, "GitHub", "repository").get("name"),
             "message": commit.get("message"),
             "tree_sha": tree.get("sha"),
             "tree_url": tree.get("url"),

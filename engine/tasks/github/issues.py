@@ -57,7 +57,7 @@ labels: [bug]
         """The values of fields with the fields' ids; TaskFailed when the organization has no such field."""
         owner = self.path("").split("/")[1]
         told = await self.github(context, "GET", f"orgs/{owner}/issue-fields")
-        known = [one for one in told or () if isinstance(one, dict)]
+        known = rest_service.listed(told, "GitHub")
         ids = {str(one.get(key)): one.get("id") for key in ("id", "node_id", "name") for one in known}
         if unknown := next((name for name in fields if ids.get(name) is None), None):
             raise TaskFailed(
@@ -138,9 +138,10 @@ class SearchTask(GithubTask):
         for page in range(1, MOST_PAGES + 1):
             path = f"search/{self.kind}"
             answer = await self.github(context, "GET", path, params=params | {"page": str(page)})
-            items = rest_service.held(answer, "GitHub", "items")
+            rest_service.held(answer, "GitHub", "items")
+            items = rest_service.listed(answer, "GitHub", "items")
             found += items
-            if len(found) >= (answer.get("total_count") or 0) or not items:
+            if len(found) >= rest_service.whole(answer, "GitHub", "total_count", missing=0) or not items:
                 break
         context.metric("size", len(found))
         return await fetched(context, await self.rows(context, found), self.fetch_type)
@@ -190,11 +191,11 @@ def issue_row(found: dict[str, Any]) -> dict[str, Any]:
     told = {
         "state": _upper(found.get("state")),
         "state_reason": _upper(reason),
-        "owner": _login(found.get("user")),
-        "assignee": _login(found.get("assignee")),
-        "assignees": [_login(one) for one in found.get("assignees") or ()],
-        "closed_by": _login(found.get("closed_by")),
-        "labels": [one.get("name") for one in found.get("labels") or ()],
+        "owner": rest_service.mapped(found, "GitHub", "user").get("login"),
+        "assignee": rest_service.mapped(found, "GitHub", "assignee").get("login"),
+        "assignees": [one.get("login") for one in rest_service.listed(found, "GitHub", "assignees")],
+        "closed_by": rest_service.mapped(found, "GitHub", "closed_by").get("login"),
+        "labels": [one.get("name") for one in rest_service.listed(found, "GitHub", "labels")],
         "repository_name": repository.rpartition("/")[2] or None,
         "repository_url": page.rpartition("/issues/")[0] or page.rpartition("/pull/")[0] or None,
         "url": page or found.get("url"),
@@ -202,12 +203,8 @@ def issue_row(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, **told}
 
 
-def _login(person: dict[str, Any] | None) -> str | None:
-    return person.get("login") if person else None
-
-
-def _upper(word: str | None) -> str | None:
-    return word.upper() if word else None
+def _upper(word: Any) -> str | None:
+    return str(word).upper() if word else None
 
 
 def quoted(value: str) -> str:

@@ -63,8 +63,10 @@ fetchType: FETCH
         after, pages = "", Pages("GitHub")
         while True:
             items = await self._page(context, after or None)
-            rows += [row_of(node) for node in items["nodes"] if (node.get("content") or {}).get("number") is not None]
-            after = pages.after(items["pageInfo"]["endCursor"]) if items["pageInfo"]["hasNextPage"] else ""
+            nodes = rest_service.listed(items, "GitHub", "nodes")
+            rows += [row_of(node) for node in nodes if _content(node).get("number") is not None]
+            about = rest_service.mapped(items, "GitHub", "pageInfo")
+            after = pages.after(about.get("endCursor")) if about.get("hasNextPage") else ""
             if not after:
                 break
         fitting = [row for row in rows if self._fits(row)]
@@ -74,17 +76,16 @@ fetchType: FETCH
         variables = {"organization": self.organization, "number": self.project_number, "after": after}
         asked = {"query": QUERY, "variables": variables}
         answer = rest_service.mapped(await self.github(context, "POST", "graphql", json=asked), "GitHub")
-        if errors := answer.get("errors"):
+        if errors := rest_service.listed(answer, "GitHub", "errors"):
             said = "; ".join(str(error.get("message")) for error in errors)
             raise TaskFailed(f"GitHub refused: {said}", fix="The token needs the scope `read:project`.")
-        project = ((answer.get("data") or {}).get("organization") or {}).get("projectV2")
+        project = rest_service.mapped(answer, "GitHub", "data", "organization", "projectV2")
         if not project:
             raise TaskFailed(
                 f"There is no project {self.project_number} of {self.organization}.",
                 fix="Check `organization` and `projectNumber`, and whether the token may see it.",
             )
-        items: dict[str, Any] = project["items"]
-        return items
+        return rest_service.mapped(project, "GitHub", "items")
 
     def _fits(self, row: dict[str, Any]) -> bool:
         wanted = {str(name): str(value) for name, value in (self.fields or {}).items()}
@@ -97,21 +98,29 @@ fetchType: FETCH
 
 def row_of(node: dict[str, Any]) -> dict[str, Any]:
     """An issue on a board: what it is, its `status`, and each other field of the board by its name, as text."""
-    issue = node["content"]
+    issue = _content(node)
     told = {
         "title": issue.get("title"),
         "number": issue["number"],
         "url": issue.get("url"),
-        "repository": (issue.get("repository") or {}).get("name"),
+        "repository": rest_service.mapped(issue, "GitHub", "repository").get("name"),
         "createdAt": issue.get("createdAt"),
         "closedAt": issue.get("closedAt"),
-        "assignees": [one["login"] for one in (issue.get("assignees") or {}).get("nodes") or ()],
-        "labels": [one["name"] for one in (issue.get("labels") or {}).get("nodes") or ()],
+        "assignees": [one["login"] for one in _named(issue, "assignees", "login")],
+        "labels": [one["name"] for one in _named(issue, "labels", "name")],
     }
     values = {}
-    for value in (node.get("fieldValues") or {}).get("nodes") or ():
-        name = (value.get("field") or {}).get("name")
+    for value in rest_service.listed(node, "GitHub", "fieldValues", "nodes"):
+        name = rest_service.mapped(value, "GitHub", "field").get("name")
         found = next((value[key] for key in VALUES.values() if value.get(key) is not None), None)
         if name and found is not None:
-            values[name] = f"{found:g}" if isinstance(found, float) else str(found)
+            values[str(name)] = f"{found:g}" if isinstance(found, float) else str(found)
     return {**values, **told, "status": values.get("Status")}
+
+
+def _content(node: dict[str, Any]) -> dict[str, Any]:
+    return rest_service.mapped(node, "GitHub", "content")
+
+
+def _named(issue: dict[str, Any], kind: str, name: str) -> list[dict[str, Any]]:
+    return rest_service.listed(issue, "GitHub", kind, "nodes", each=[name])

@@ -6,6 +6,7 @@ from engine.plugin import Property, RunContext
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.github.users import count
 from engine.tasks.property_types import OptionalText
+from engine.tasks.rest_service import mapped
 
 MORE = "... on Repository { pullRequests(states: OPEN) { totalCount } }"  # which a search does not count
 
@@ -57,7 +58,7 @@ def repository_row(found: dict[str, Any], known: dict[str, Any]) -> dict[str, An
     read: `task_count` is that of its forks."""
     told = {
         "url": found.get("html_url") or found.get("url"),
-        "owner": (found.get("owner") or {}).get("login"),
+        "owner": mapped(found, "GitHub", "owner").get("login"),
         "task_count": found.get("forks_count") or 0,
         "stars_count": found.get("stargazers_count") or 0,
         "issues_count": found.get("open_issues_count") or 0,

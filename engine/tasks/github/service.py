@@ -40,8 +40,9 @@ class GithubTask(RunnableTask):
             except TaskFailed as error:
                 context.log(f"What is found is told in part only: {error}", "WARN")
                 return found
-            told = (answer.get("data") or {}).get("nodes") or ()
-            found |= {str(one["id"]): one for one in told if isinstance(one, dict) and "id" in one}
+            told = rest_service.mapped(answer, "GitHub", "data").get("nodes")
+            known = told if isinstance(told, list) else ()  # null for what the token may not see
+            found |= {str(one["id"]): one for one in known if isinstance(one, dict) and "id" in one}
         return found
 
     @property

@@ -7,6 +7,7 @@ from pydantic import Field
 from engine.plugin import Property, RunContext
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.property_types import OptionalText
+from engine.tasks.rest_service import whole
 
 KINDS = {"USER": "user", "ORGANIZATION": "org"}
 MORE = """
@@ -78,4 +79,4 @@ def user_row(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 
 def count(known: dict[str, Any], name: str) -> int:
     """How many there are of what GraphQL counts; 0 of what it does not tell."""
-    return int((known.get(name) or {}).get("totalCount") or 0)
+    return whole(known, "GitHub", name, "totalCount", missing=0)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.gitlab_service import GitlabTask
 from engine.tasks.property_types import OptionalText, Text, TextList
-from engine.tasks.rest_service import held
+from engine.tasks.rest_service import held, listed
 
 
 class Created(Outputs):
@@ -81,4 +81,5 @@ labels: [bug]
         if self.labels:
             params["labels"] = ",".join(self.labels)
         answer, found = await self.gitlab(context, "GET", "issues", params=params)
-        return Found(issues=found or [], count=len(found or []), statusCode=answer.code)
+        issues = listed(found, "GitLab")
+        return Found(issues=issues, count=len(issues), statusCode=answer.code)

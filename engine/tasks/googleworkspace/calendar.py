@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field
 
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
-from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept, with_offset
+from engine.tasks.calendar_service import SCOPE, SERVICE, CalendarTask, Person, When, event_path, kept, with_offset
 from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
-from engine.tasks.rest_service import listed
+from engine.tasks.rest_service import dated, listed, mapped
 from engine.tasks.trigger_fields import fields_of
 
 LATE = timedelta(minutes=10)  # Google may show an event that long after it was made, and clocks differ
@@ -160,7 +160,7 @@ orderBy: startTime
             maxResults=self.max_results,
             pageToken=self.page_token,
         )
-        items = listed(found, "Google Calendar", "items")
+        items = listed(found, SERVICE, "items")
         return Events(
             events=[kept(item) for item in items], metadataList=items, nextPageToken=found.get("nextPageToken")
         )
@@ -249,7 +249,7 @@ class NewEvents(Part):
         account = {name: getattr(self, name) for name in ("service_account", "scopes", "read_timeout")}
         stamp = since.astimezone(UTC).isoformat().replace("+00:00", "Z") if now - since < LONGEST_BACK else None
         asks = ListEvents(id="look", type=ListEvents.type_names()[0], calendar_id=calendar_id, **account)
-        found, page, pages = list[dict[str, Any]](), "", Pages("Google Calendar")
+        found, page, pages = list[dict[str, Any]](), "", Pages(SERVICE)
         while True:
             answer = await asks.call(
                 context,
@@ -261,7 +261,7 @@ class NewEvents(Part):
                 maxResults=MOST,
                 pageToken=page or None,
             )
-            found += listed(answer, "Google Calendar", "items")
+            found += listed(answer, SERVICE, "items", each=["id"])
             page = pages.after(answer.get("nextPageToken"))
             if not page:
                 return found
@@ -269,7 +269,7 @@ class NewEvents(Part):
     def wants(self, event: Mapping[str, Any]) -> bool:
         """Whether an event is one of those that are asked for."""
         status = str(event.get("status") or "confirmed").upper()
-        organizer = str((event.get("organizer") or {}).get("email") or "")
+        organizer = str(mapped(event, SERVICE, "organizer").get("email") or "")
         if self.organizer_email and self.organizer_email.lower() != organizer.lower():
             return False
         return status == self.event_status if self.event_status else status != "CANCELLED"
@@ -354,12 +354,13 @@ class View:
 
 
 def _made(event: Mapping[str, Any]) -> datetime:
-    text = event.get("created") or event.get("updated")
-    return datetime.fromisoformat(str(text)) if text else datetime.min.replace(tzinfo=UTC)
+    known = next((name for name in ("created", "updated") if event.get(name)), None)
+    return dated(event, SERVICE, known) if known else datetime.min.replace(tzinfo=UTC)
 
 
 def _told(event: Mapping[str, Any]) -> dict[str, Any]:
     parts = {name: event.get(name) for name in TOLD}
     for name, keys in {"start": TIMES, "end": TIMES, "organizer": ("email", "displayName", "self")}.items():
-        parts[name] = {key: event[name].get(key) for key in keys} if event.get(name) else None
+        held = mapped(event, SERVICE, name)
+        parts[name] = {key: held.get(key) for key in keys} if held else None
     return parts

@@ -359,7 +359,10 @@ def _stamp(moment: datetime) -> str:
 def _told(file: dict[str, Any]) -> dict[str, Any]:
     """What flows read of a file; Google writes its numbers as text."""
     known = {name: file.get(name) for name in FIELDS.split(",")}
-    return {name: int(value) if name in NUMBERS and value is not None else value for name, value in known.items()}
+    return {
+        name: rest_service.whole(known, "Google Drive", name) if name in NUMBERS and value is not None else value
+        for name, value in known.items()
+    }
 
 
 def _name(about: dict[str, Any]) -> str:

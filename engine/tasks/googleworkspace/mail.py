@@ -265,12 +265,12 @@ interval: PT2M
             known.add(one)
             path = f"messages/{quote(one, safe='')}"
             found = await fields.gmail(context, token, "GET", path, params={"format": "full"})
-            if int(found.get("internalDate") or 0) >= since:
+            if rest_service.whole(found, "Gmail", "internalDate", missing=0) >= since:
                 fresh.append(found)
         ids = sorted(known & set(there))  # also older ones: the search knows seconds only
         if not fresh:
             return Look(None, {"moment": since, "ids": ids})
-        moment = max(int(one["internalDate"]) for one in fresh) // 1000 * 1000
+        moment = max(rest_service.whole(one, "Gmail", "internalDate", missing=0) for one in fresh) // 1000 * 1000
         messages = [told(one) for one in fresh]
         return Look({**messages[0], "messages": messages}, {"moment": moment, "ids": ids})
 
@@ -281,8 +281,8 @@ def told(message: Mapping[str, Any]) -> dict[str, Any]:
     named = rest_service.listed(payload, "Gmail", "headers", each=["name", "value"])
     headers = {str(one["name"]).lower(): one["value"] for one in named}
     parts = list(_parts(payload))
-    moment = message.get("internalDate")
-    when = datetime.fromtimestamp(int(moment) / 1000, UTC).isoformat() if moment else None
+    moment = rest_service.whole(message, "Gmail", "internalDate", missing=0)
+    when = datetime.fromtimestamp(moment / 1000, UTC).isoformat() if moment else None
     people: dict[str, Any] = {
         name: [one.strip() for one in headers[name].split(",") if one.strip()]
         for name in ("to", "cc", "bcc")
@@ -309,15 +309,15 @@ def told(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parts(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """What a message consists of, without what only holds other parts."""
-    if payload.get("parts"):
-        for part in payload["parts"]:
-            yield from _parts(part)
-    else:
+    parts = rest_service.listed(payload, "Gmail", "parts")
+    for part in parts:
+        yield from _parts(part)
+    if not parts:
         yield payload
 
 
 def _text(part: Mapping[str, Any]) -> str | None:
-    data = (part.get("body") or {}).get("data")
+    data = str(rest_service.mapped(part, "Gmail", "body").get("data") or "")
     if not data or part.get("filename"):
         return None
     return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode("utf-8", "replace")

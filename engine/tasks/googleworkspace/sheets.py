@@ -16,11 +16,12 @@ from engine.tasks.fetched_rows import filed
 from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
 from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rest_service import held
+from engine.tasks.rest_service import held, listed, lists, mapped, whole
 from engine.tasks.rows import values_of
 from engine.tasks.sheet_changes import Sheet
 from engine.tasks.trigger_fields import fields_of
 
+SERVICE = "Google Sheets"
 FORMATS = ("ION", "CSV", "JSON")
 
 
@@ -85,7 +86,8 @@ fetch: true
 
     async def run(self, context: RunContext) -> RangeRead:
         path = self.path("values", quote(self.range, safe=""))
-        rows = self.rows((await self.ask(context, "sheets", "GET", path, params=self.asked())).get("values") or [])
+        answer = await self.ask(context, "sheets", "GET", path, params=self.asked())
+        rows = self.rows(lists(answer, SERVICE, "values"))
         context.metric("rows", len(rows))
         if self.fetch:
             return RangeRead(size=len(rows), rows=rows)
@@ -119,7 +121,7 @@ selectedSheetsTitle: [Costs]
 
     async def run(self, context: RunContext) -> SheetsRead:
         about = await self.ask(context, "sheets", "GET", self.path(), params=[("fields", "sheets.properties")])
-        there = [str(held(sheet, "Google Sheets", "properties", "title")) for sheet in about.get("sheets") or []]
+        there = [str(held(sheet, SERVICE, "properties", "title")) for sheet in listed(about, SERVICE, "sheets")]
         missing = [title for title in self.selected_sheets_title or [] if title not in there]
         if missing:
             raise TaskFailed(f"The spreadsheet has no sheet {missing[0]!r}.", fix=f"It has {', '.join(there)}.")
@@ -127,7 +129,9 @@ selectedSheetsTitle: [Costs]
         ranges = [("ranges", "'" + title.replace("'", "''") + "'") for title in titles]
         asked = [*ranges, *self.asked()]
         found = await self.ask(context, "sheets", "GET", self.path("values:batchGet"), params=asked)
-        values = [one.get("values") or [] for one in found.get("valueRanges") or []]
+        values = [lists(one, SERVICE, "values") for one in listed(found, SERVICE, "valueRanges")]
+        if len(values) != len(titles):
+            raise TaskFailed(f"{SERVICE} was asked for {len(titles)} sheets and answered with {len(values)}.")
         size = sum(map(len, values))
         context.metric("sheets", len(there))
         context.metric("rows", size)
@@ -193,15 +197,15 @@ insertType: APPEND
             told.append(("insertDataOption", "INSERT_ROWS"))
             path = self.path("values", f"{where}:append")
             answer = await self.ask(context, "sheets", "POST", path, params=told, json=body)
-            done = answer.get("updates") or {}
+            done = mapped(answer, SERVICE, "updates")
         else:
             if self.insert_type == "OVERWRITE":
                 await self.ask(context, "sheets", "POST", self.path("values", f"{where}:clear"), json={})
             done = await self.ask(context, "sheets", "PUT", self.path("values", where), params=told, json=body)
         return Written(
             range=str(done.get("updatedRange") or self.range),
-            rows=int(done.get("updatedRows") or 0),
-            columns=int(done.get("updatedColumns") or 0),
+            rows=whole(done, SERVICE, "updatedRows", missing=0),
+            columns=whole(done, SERVICE, "updatedColumns", missing=0),
         )
 
     def _values(self, source: Path) -> list[list[Any]]:
@@ -247,7 +251,7 @@ title: Report of {{ now() | date("yyyy-MM-dd") }}
     async def run(self, context: RunContext) -> Created:
         made = await self.ask(context, "sheets", "POST", "/spreadsheets", json={"properties": {"title": self.title}})
         return Created(
-            spreadsheetId=str(held(made, "Google Sheets", "spreadsheetId")),
+            spreadsheetId=str(held(made, SERVICE, "spreadsheetId")),
             spreadsheetUrl=str(made.get("spreadsheetUrl", "")),
         )
 
@@ -305,7 +309,8 @@ class WatchFields(WorkspaceFields):
         title = self.sheet_name
         if not title:
             about = await self.ask(context, "sheets", "GET", path, params=[("fields", "sheets.properties")])
-            title = str(held(held(about, "Google Sheets", "sheets")[0], "Google Sheets", "properties", "title"))
+            first = next(iter(listed(about, SERVICE, "sheets")), None)
+            title = str(held(first, SERVICE, "properties", "title"))
         quoted = "'" + title.replace("'", "''") + "'"
         return f"{quoted}!{self.range}" if self.range else quoted
 
@@ -323,7 +328,8 @@ class WatchFields(WorkspaceFields):
                 answer = await self.ask(context, "drive", "GET", f"{path}/revisions", params=told)
             except TaskFailed:  # who may only read a spreadsheet is not told of its revisions
                 return found
-            found += [one for one in answer.get("revisions") or () if str(one.get("modifiedTime")) > since]
+            there = listed(answer, "Google Drive", "revisions")
+            found += [one for one in there if str(one.get("modifiedTime")) > since]
             page = pages.after(answer.get("nextPageToken"))
             if not page:
                 return found
@@ -359,7 +365,7 @@ range: Rota!A1:D100
             return Look(None, memory)
         where = await fields.where(context, f"/spreadsheets/{one}")
         path = f"/spreadsheets/{one}/values/{quote(where, safe='')}"
-        values = (await fields.ask(context, "sheets", "GET", path)).get("values") or []
+        values = lists(await fields.ask(context, "sheets", "GET", path), SERVICE, "values")
         now = Sheet.of(values)
         kept = {"stamp": stamp, "where": where, **now.document()}
         if memory.get("where") != where or memory["mark"] == now.mark:

@@ -6,6 +6,7 @@ from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.fetched_rows import FetchType
 from engine.tasks.jira.issues import Read, ReadTask, issue_path
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rest_service import listed
 
 
 class Get(ReadTask):
@@ -36,4 +37,4 @@ issueIdOrKey: OPS-12
             one = issue_path(self.issue_id_or_key, "comment", self.comment_id)
             return Read(row=await self.jira(context, "GET", one), size=1)
         answer = await self.jira(context, "GET", path, params={"maxResults": str(self.max_results)})
-        return await self.several(context, answer.get("comments") or [], self.fetch_type)
+        return await self.several(context, listed(answer, "Jira", "comments"), self.fetch_type)

@@ -253,7 +253,7 @@ maxResults: 10
             answer = await self.jira(context, "GET", "search/jql", params=params | {"fields": "*navigable"})
         else:
             answer = await self.jira(context, "GET", "search", params=params)
-        return await self.several(context, answer.get("issues") or [], self.fetch_type)
+        return await self.several(context, rest_service.listed(answer, "Jira", "issues"), self.fetch_type)
 
     def _is_cloud(self) -> bool:
         host = urlsplit(self._url("search")).hostname or ""

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.linear_service import LinearTask
 from engine.tasks.property_types import OptionalText, Text, TextList
 
@@ -50,5 +51,6 @@ labels: [Bug]
             given["labelIds"] = [identity for name, identity in labels if name in self.labels]
             if missing := set(self.labels) - {name for name, _ in labels}:
                 context.log(f"Linear has no label {', '.join(sorted(missing))}.", "WARN")
-        made = (await self.linear(context, CREATE, input=given)).get("issueCreate") or {}
-        return Created(isSuccess=bool(made.get("success")), issueId=(made.get("issue") or {}).get("id"))
+        made = rest_service.mapped(await self.linear(context, CREATE, input=given), "Linear", "issueCreate")
+        issue = rest_service.mapped(made, "Linear", "issue")
+        return Created(isSuccess=bool(made.get("success")), issueId=issue.get("id"))

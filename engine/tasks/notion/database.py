@@ -110,8 +110,8 @@ content: |
     async def run(self, context: RunContext) -> Page:
         database = identity(self.database_id, "databaseId")
         about = await self.notion(context, "GET", f"databases/{database}")
-        columns = mapped(about.get("properties"), "Notion")
-        named = next((name for name, one in columns.items() if one.get("type") == "title"), "Name")
+        columns = mapped(about, "Notion", "properties")
+        named = next((name for name in columns if mapped(columns, "Notion", name).get("type") == "title"), "Name")
         body: dict[str, Any] = {
             "parent": {"database_id": database},
             "properties": {**self.values(), named: titled(self.title)["title"]},

@@ -20,7 +20,7 @@ from engine.tasks.notion_service import (
 )
 from engine.tasks.pages import Pages
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.rest_service import held, listed, mapped
+from engine.tasks.rest_service import dated, held, listed, mapped
 from engine.tasks.trigger_fields import fields_of
 
 MOST_PAGES = 100  # of 100 blocks each
@@ -81,7 +81,8 @@ pageId: "{{ inputs.page }}"
         params, pages = {"page_size": "100"}, Pages("Notion")
         for _ in range(MOST_PAGES):
             told = await self.notion(context, "GET", f"blocks/{page}/children", params=params)
-            blocks += held(told, "Notion", "results")
+            held(told, "Notion", "results")
+            blocks += listed(told, "Notion", "results")
             if not told.get("has_more"):
                 break
             params["start_cursor"] = pages.after(held(told, "Notion", "next_cursor"))
@@ -154,11 +155,11 @@ class WatchFields(NotionConnected):
         for _ in range(MOST_PAGES):
             answer = await self.notion(context, "POST", "search", json=body)
             for page in listed(answer, "Notion", "results", each=["id", "last_edited_time"]):
-                if parse_datetime(page["last_edited_time"]) < parse_datetime(since):
+                if dated(page, "Notion", "last_edited_time") < parse_datetime(since):
                     return found
-                parent = str(mapped(page.get("parent"), "Notion").get("page_id") or "").replace("-", "")
+                parent = str(mapped(page, "Notion", "parent").get("page_id") or "").replace("-", "")
                 if above is None or parent == above:
-                    found.append(page)
+                    found.append({**page, "id": str(page["id"])})
             if not answer.get("has_more"):
                 break
             body["start_cursor"] = pages.after(held(answer, "Notion", "next_cursor"))
@@ -192,9 +193,9 @@ interval: PT5M
         fresh = [page for page in there if page["last_edited_time"] != floor or page["id"] not in known]
         if not fresh:
             return Look(None, {"moment": floor, "ids": sorted(known)})
-        moment = there[0]["last_edited_time"]
-        ids = {page["id"] for page in there if page["last_edited_time"] == moment} | (
-            known if moment == floor else set()
+        newest = there[0]["last_edited_time"]
+        ids = {page["id"] for page in there if page["last_edited_time"] == newest} | (
+            known if newest == floor else set()
         )
         pages = [
             {
@@ -205,4 +206,4 @@ interval: PT5M
             }
             for page in fresh
         ]
-        return Look({"updatedPages": pages}, {"moment": moment, "ids": sorted(ids)})
+        return Look({"updatedPages": pages}, {"moment": newest, "ids": sorted(ids)})
