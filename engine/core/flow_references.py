@@ -28,6 +28,7 @@ FOREIGN = {
 }
 AFTERWARDS = frozenset({"assets"})  # properties that are rendered when the task has run
 PLAIN = frozenset({"Sequential", "Parallel", "If", "Switch", "Dag", "AllowFailure", "WorkingDirectory", "Pause"})
+ALIKE = PLAIN - {"WorkingDirectory"}  # whose tasks see no value of another one's
 HOLDS_VALUE = ("WorkingDirectory", "Loop")  # whose tasks see a value of their own, or none of those around
 LATE = {
     Standing.LATER: "runs later, so it has no outputs here yet",
@@ -215,7 +216,7 @@ class References:
             return None
         if "Loop" in kinds:
             is_key = read.path[1:2] == ("value",) and read.path[2:] and not has_method(read.path[2])
-            return self._in_value(path, read) if is_key else None
+            return self._in_value(path, read) if is_key else template_roots.of_item(path, read)
         advice = "Inside of a ForEach write `taskrun.value`." if not kinds.isdisjoint(BY_VALUE) else ""
         advice = "The file of a batch is `taskrun.items`." if self.scope.kind(holders[-1]) == "ForEachItem" else advice
         return of_read(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
@@ -255,6 +256,10 @@ class References:
         if read.path[1] != "value" or not holders:
             return None
         is_told = read.guarded or read.conditional
+        nearest = next((kinds(one) for one in reversed(holders[:-1]) if kinds(one) not in ALIKE), "")
+        if nearest == "Loop" and not is_told:
+            advice = "Write `item.value`." if not read.path[2:] else f"Write `fromJson(item.value).{read.path[2]}`."
+            return of_read(path, read, "A Loop gives no `taskrun.value` to its tasks.", "not-in-a-loop", advice)
         loop = next((one for one in reversed(holders[:-1]) if kinds(one) in BY_VALUE), None)
         if loop is not None and not is_told and not any(kinds(one) in HOLDS_VALUE for one in holders[:-1]):
             reached = self.scope.value_at(path, loop)

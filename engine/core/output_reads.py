@@ -26,9 +26,14 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
     fields = OF_CALLS.get(scope.kind(place)) or task_outputs.output_fields(type(task))
     if loops := scope.loops_of(place):
         return _in_loops(path, read, fields, loops, scope)
-    if len(read.path) < 3:
-        return None
-    name, wanted = read.path[1:3]
+    return _told(path, read, place, scope, fields) if len(read.path) > 2 else None
+
+
+def _told(path: Path, read: Read, place: Path, scope: Scope, fields: frozenset[str]) -> Finding | None:
+    task, name, wanted = scope.tasks[place], *read.path[1:3]
+    loops = (one for one in scope.around(place)[:-1] if scope.kind(one) == "Loop" and path[: len(one)] != one)
+    if wanted in fields and (left := next(loops, None)) is not None:
+        return _left_behind(path, read, scope.tasks[left])
     if _is_child(place, wanted, scope):
         return _of_tasks(path, read, place, scope)
     if wanted == "onResume" and len(read.path) > 3:
@@ -104,6 +109,13 @@ def _in_loops(path: Path, read: Read, fields: frozenset[str], loops: list[Path],
     near = task_outputs.meant(str(wanted), fields)
     advice = f"Did you mean `{looked_up}.{near[0]}`?" if near else _instead(name, str(wanted), fields)
     return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+
+def _left_behind(path: Path, read: Read, loop: Task) -> Finding:
+    """`outputs.child.value` behind the Loop that its task stands in."""
+    said = f"`{read.path[1]}` runs for each item of `{loop.id}`, which alone hands on what it declares."
+    advice = f"Declare it under `outputs` of `{loop.id}`, and write `loopOutputs(outputs.{loop.id}.outputs, '…')`."
+    return of_read(path, read, said, "loop-output", advice)
 
 
 def _keys(path: Path, loops: list[Path], scope: Scope) -> str:

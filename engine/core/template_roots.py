@@ -4,8 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
-from engine.core.template_reads import Read
+from engine.core.finding import Finding
+from engine.core.template_reads import Read, of_read
+from engine.core.yaml_text import Path
 from engine.expressions import FUNCTIONS
+from engine.expressions.access import has_method
 from engine.expressions.trust import OUTSIDE_ROOTS
 
 ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
@@ -24,6 +27,7 @@ HAVE = {
     "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
     "error": ("taskId", "message", "stackTrace"),
 }
+ITEM = ("index", "value", "key", "parent", "parents")  # what `item` has in a Loop
 OPEN = frozenset({"execution", "taskrun"})  # … but for more in messages and messages about other runs
 SLIPS = {"var": "vars", "variable": "vars", "variables": "vars", "param": "inputs", "params": "inputs"}
 NOTHING = frozenset({"none", "nil", "undefined"})
@@ -122,6 +126,15 @@ def advice(read: Read, *, is_subtracted: bool = False, is_compared: bool = False
     if is_subtracted:
         return f"A `-` in a name is read as minus: write such a name in brackets, `['…-{root}']`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
+
+
+def of_item(path: Path, read: Read) -> Finding | None:
+    """`item.name`: what the item of a Loop does not have."""
+    if len(read.path) == 1 or read.path[1] in ITEM or has_method(read.path[1]):
+        return None
+    name = ".".join(read.path[1:])
+    meant = "item.index" if name in ("iteration", "number", "i") else f"fromJson(item.value).{name}"
+    return of_read(path, read, f"`item` has no `{read.path[1]}`.", "unknown-variable", f"Write `{meant}`.")
 
 
 def part(read: Read) -> str:

@@ -144,6 +144,49 @@ def test_a_value_that_a_loop_never_runs_for():
     )
 
 
+ITEMS = EACH.replace("ForEach", "Loop")
+
+
+@pytest.mark.parametrize(
+    ("read", "around", "advice"),
+    [
+        ("taskrun.value", (ITEMS,), "item.value"),
+        ("taskrun.value", (ITEMS, IF), "item.value"),
+        ("taskrun.value", (EACH, ITEMS, IN_TURN), "item.value"),
+        ("item.iteration", (ITEMS,), "item.index"),
+    ],
+)
+async def test_what_a_loop_over_items_gives_is_found_by_the_advice(deploy, run, read, around, advice):
+    text = nested(read, *around)
+    [found] = problems(text)
+    assert re.findall("`(.+)`", found.suggestion) == [advice]
+    await deploy(text.replace(read, advice))
+    assert len(await values(run)) == 2 ** sum(one in (EACH, ITEMS) for one in around)
+
+
+@pytest.mark.parametrize(
+    ("read", "around"),
+    [
+        ("taskrun.value", (ITEMS, EACH)),
+        ("taskrun.value ?? item.value", (ITEMS,)),
+        ("item.parent.value", (ITEMS, ITEMS)),
+        ("item.index ~ item.value", (ITEMS, IF)),
+    ],
+)
+def test_what_a_loop_over_items_may_give_is_left_alone(read, around):
+    assert problems(nested(read, *around)) == []
+
+
+def test_outputs_in_a_loop_over_items_are_not_there_behind_it():
+    behind = "  - {id: last, type: io.kestra.plugin.core.debug.Return, format: '{{ outputs.%s.value }}'}\n"
+    [found] = problems(nested("item.value", ITEMS) + behind % "reads")
+    assert found.suggestion == "Declare it under `outputs` of `t0`, and write `loopOutputs(outputs.t0.outputs, '…')`."
+    inside = ITEMS.replace("INSIDE", f"{FIRST}, INSIDE").replace(
+        "tasks:", "outputs: [{id: v, type: STRING, value: '{{ outputs.first.value }}'}], tasks:"
+    )
+    assert problems(nested("outputs.first.value", inside)) == []
+
+
 async def values(run):
     execution = await run()
     assert execution.state is State.SUCCESS
