@@ -1,6 +1,7 @@
 """Services with a JSON API: one call, its answer parsed, its refusal in a sentence; and waiting for a job of theirs."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -114,6 +115,17 @@ def dated(answer: Any, service: str, *path: str) -> datetime:
         return parse_datetime(str(found))
     except ValueError as error:
         raise _odd("no date and time", found, service, path) from error
+
+
+def decoded(answer: Any, service: str, *path: str) -> bytes:
+    """The bytes at a place of a service's answer, in Base64 of either kind, padded or not; TaskFailed when there are
+    none."""
+    found = held(answer, service, *path)
+    text = "".join(str(found).split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError as error:
+        raise _odd("no Base64", found, service, path) from error
 
 
 def listed(answer: Any, service: str, *path: str, each: Sequence[str] = ()) -> list[dict[str, Any]]:

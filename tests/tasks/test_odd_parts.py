@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from engine.errors import TaskFailed
 from engine.plugin import Look
 from engine.tasks import catalogue
+from engine.tasks.rest_service import dated, decoded, whole
 
 HERE = "http://127.0.0.1:9"  # nobody hears there: a handler answers
 PAGE = "0123456789abcdef0123456789abcdef"
@@ -30,11 +31,40 @@ EVENT = {
     "start": {"dateTime": "d"},
     "organizer": {"email": "o"},
 }
+SUBJECT = {"name": "Subject", "value": "s"}
+BODY = {"mimeType": "text/plain", "body": {"data": "aGk"}}
 AIRTABLE = {"apiKey": "k", "baseId": "b", "tableId": "t"}
 NOTION = {"apiToken": "t"}
 JIRA = {"accessToken": "t"}
 SERVICENOW = {"username": "u", "password": "p", "table": "incident"}
 SHEET = {"spreadsheetId": "s", "range": "A1:B2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("aGk=", b"hi"), ("aGk", b"hi"), ("-_8", b"\xfb\xff"), ("+/8=", b"\xfb\xff")]
+)
+def test_base64_is_read_in_every_spelling(text, found):
+    assert decoded({"a": {"b": text}}, "Acme", "a", "b") == found
+
+
+@pytest.mark.parametrize("odd", ["x", "a!", "ä", 7, ["x"], {"c": 1}])
+def test_what_is_no_base64_ends_in_a_sentence(odd):
+    with pytest.raises(TaskFailed, match=r"Acme answered with no Base64 in `a\.b`: "):
+        decoded({"a": {"b": odd}}, "Acme", "a", "b")
+
+
+@pytest.mark.parametrize("odd", ["x", "2026-01-01", 7, ["x"]])
+def test_what_is_no_moment_ends_in_a_sentence(odd):
+    with pytest.raises(TaskFailed, match="Acme answered with no date and time in `at`: "):
+        dated({"at": odd}, "Acme", "at")
+
+
+def test_a_number_may_be_missing_where_that_is_said():
+    assert (whole({}, "Acme", "a", "b", missing=3), whole({"a": {"b": "4"}}, "Acme", "a", "b", missing=3)) == (3, 4)
+    with pytest.raises(TaskFailed, match=r"Acme answered without `a\.b`"):
+        whole({}, "Acme", "a", "b")
+    with pytest.raises(TaskFailed, match="Acme answered with no object in `a`: 7"):
+        whole({"a": 7}, "Acme", "a", "b", missing=3)
 
 
 def searched(row: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +91,12 @@ TASKS: list[tuple[str, str, dict[str, Any], dict[str, Any] | list[Any]]] = [
     ("googleworkspace.calendar.EventCreatedTrigger", "google_calendar", {}, {"items": [EVENT], "nextPageToken": ""}),
     ("googleworkspace.drive.List", "google_drive", {}, {"files": [{"id": "f", "size": "1", "version": "2"}]}),
     ("googleworkspace.sheets.ReadRange", "google_sheets", SHEET, {"values": [["a", "b"], [1, 2]]}),
+    (
+        "googleworkspace.mail.Get",
+        "google_mail",
+        {"accessToken": "t", "messageId": "m"},
+        {"id": "m", "internalDate": "1767225600000", "payload": {"headers": [SUBJECT], "parts": [BODY]}},
+    ),
     ("jira.comments.Get", "baseUrl", {**JIRA, "issueIdOrKey": "A-1"}, {"comments": [{"id": "c"}]}),
     (
         "linear.issues.Create",
@@ -114,7 +150,9 @@ async def test_no_odd_part_of_an_answer_breaks_a_task(make_context, google_servi
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600} if is_token else told[0])
 
     context = make_context({"providers": {where: {"base_url": HERE}}})
-    account = {"serviceAccount": google_service.service_account} if "google" in name else {}
+    account = (
+        {"serviceAccount": google_service.service_account} if "google" in name and "accessToken" not in given else {}
+    )
     own = {where: HERE} if where in ("url", "baseUrl", "domain") else {}
     declared = {"type": f"io.kestra.plugin.{name}", **account, **given, **own}
 

@@ -90,9 +90,9 @@ from: /Shared/orders.parquet
             while True:
                 asked = {"path": self.from_, "offset": str(size), "length": str(BLOCK)}
                 block = await workspace.ask("GET", "api/2.0/dbfs/read", params=asked)
-                if not block.get("bytes_read"):
+                if not block.get("bytes_read") or not (data := rest_service.decoded(block, "Databricks", "data")):
                     break
-                size += content.write(base64.b64decode(rest_service.held(block, "Databricks", "data")))
+                size += content.write(data)
         context.metric("file.size", size)
         return Stored(uri=await context.files.put(target, PurePosixPath(self.from_).name))
 

@@ -130,7 +130,9 @@ class ListenFields(PubSubConnected):
     def message(self, got: dict[str, Any]) -> Message:
         """A message as flows see it."""
         inner = got["message"]
-        text = base64.b64decode(inner.get("data", "")).decode("utf-8", "replace")
+        text = (
+            rest_service.decoded(inner, "Google Cloud", "data").decode("utf-8", "replace") if inner.get("data") else ""
+        )
         seen = {"data": text, "attributes": inner.get("attributes", {}), "messageId": inner["messageId"]}
         if inner.get("orderingKey"):
             seen["orderingKey"] = inner["orderingKey"]

@@ -317,10 +317,9 @@ def _parts(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _text(part: Mapping[str, Any]) -> str | None:
-    data = str(rest_service.mapped(part, "Gmail", "body").get("data") or "")
-    if not data or part.get("filename"):
+    if not rest_service.mapped(part, "Gmail", "body").get("data") or part.get("filename"):
         return None
-    return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode("utf-8", "replace")
+    return rest_service.decoded(part, "Gmail", "body", "data").decode("utf-8", "replace")
 
 
 def _attachment(part: Mapping[str, Any]) -> dict[str, Any]:
