@@ -21,6 +21,12 @@ def findings(every: Iterable[tuple[Path, Any]]) -> Iterator[Finding]:
     for path, part in every:
         yield from _address(path, part)
         files = getattr(part, "input_files", None)
+        if isinstance(files, list | tuple):
+            message, advice = (
+                "`inputFiles` should be a mapping, but is a list.",
+                "Write `name: text` in each line, without `- `.",
+            )
+            yield Finding((*path, "inputFiles"), message, "input-file", "warning", advice)
         for name, content in files.items() if isinstance(files, Mapping) else ():
             yield from _file((*path, "inputFiles", name), content)
 

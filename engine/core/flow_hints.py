@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 
 from engine.core import (
     certain_failures,
@@ -159,8 +160,19 @@ def _unread(path: Path, part: Part, data: Any, registry: Registry) -> Iterator[F
         try:
             type(part).model_validate({alias: value}, context=context, by_name=False, by_alias=True)
         except ValidationError as error:
-            for one in flow_problems.misnamed(error, (*path, alias), data, registry):
+            at = (*path, alias)
+            for one in (*flow_problems.misnamed(error, at, data, registry), *_misshapen(error, at, data, registry)):
                 yield replace(one, severity="warning")
+
+
+def _misshapen(error: ValidationError, at: Path, data: Any, registry: Registry) -> list[Finding]:
+    """A list where a mapping belongs, or the other way round: no template in it makes it one."""
+    found = [
+        InitErrorDetails(type=one["type"], loc=at, input=one["input"])
+        for one in error.errors()
+        if one["loc"] == at[-1:] and one["type"] in ("dict_type", "list_type") and isinstance(one["input"], dict | list)
+    ]
+    return flow_problems.translate(ValidationError.from_exception_data("Flow", found), data, registry) if found else []
 
 
 def _written(field: FieldInfo, name: str) -> list[str]:

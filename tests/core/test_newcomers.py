@@ -238,6 +238,20 @@ ITSELF = "inputs: [{id: a, type: STRING, defaults: '{{ vars.x }}'}]\nvariables: 
         (HTTP % "x.y.z/{{ flow.id }}", "warning", "tasks[0].uri", "Write `https://x.y.z/{{ flow.id }}`."),
         (HTTP % "ftp://example.com", "warning", "tasks[0].uri", "Begin it with `https://`."),
         (FILES + TAKES % "{b.txt: {x: 1}}", "warning", "tasks[1].inputFiles.b.txt", "what stands below it is its text"),
+        (
+            FILES + TAKES % "[b.txt: '{{ flow.id }}']",
+            "warning",
+            "tasks[1].inputFiles",
+            "Write `name: text` in each line",
+        ),
+        (
+            HTTP % "https://x.y', headers: ['A: {{ 1 }}'], body: '",
+            "warning",
+            "tasks[0].headers",
+            "Write `name: value` in",
+        ),
+        (FILES.replace("outputFiles", "env"), "error", "tasks[0].env", "Write `name: value` in each line"),
+        (FILES.replace("outputFiles: [a.txt]", "env: ['A={{ 1 }}']"), "warning", "tasks[0].env", "Write `name: value`"),
         (FILES + TAKES % "{b.txt: [1]}", "warning", "tasks[1].inputFiles.b.txt", "what stands below it is its text"),
         (
             FILES + TAKES % "{b.txt: '{{ outputs.w.outputFiles }}'}",
