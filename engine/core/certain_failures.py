@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.core.finding import Finding
+from engine.core.property import has_template
 from engine.core.task import Typed
 from engine.core.template_reads import keys
 from engine.core.yaml_text import Path
 
 HTTP = "io.kestra.plugin.core.http."  # whose parts ask for one address, and no other kind of it
+SET = "io.kestra.plugin.core.kv.Set"
 SCHEMES = ("http://", "https://")
 _HOST = re.compile(r"(?:[\w-]+\.)+\w+(?:[:/?].*)?|localhost(?:[:/?].*)?")
+_KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _TEMPLATE = re.compile(r"\{[{%#]")
 _WHOLE = re.compile(r"\s*\{\{([^{}]+)\}\}\s*")
 
@@ -20,6 +23,7 @@ def findings(every: Iterable[tuple[Path, Any]]) -> Iterator[Finding]:
     """What is to be said of the parts of a flow."""
     for path, part in every:
         yield from _address(path, part)
+        yield from _key(path, part)
         files = getattr(part, "input_files", None)
         if isinstance(files, list | tuple):
             message, advice = (
@@ -40,6 +44,17 @@ def _address(path: Path, part: Any) -> Iterator[Finding]:
     if _HOST.fullmatch(start) or ("://" in start and not start.startswith(SCHEMES)):
         advice = f"Write `https://{uri.strip()}`." if "://" not in start else "Begin it with `https://`."
         yield Finding((*path, "uri"), "`uri` is no http or https address.", "address", "warning", advice)
+
+
+def _key(path: Path, part: Any) -> Iterator[Finding]:
+    """`key: my key` of a value that is to be kept."""
+    key = getattr(part, "key", None)
+    if not isinstance(part, Typed) or part.type_names()[0] != SET or not isinstance(key, str):
+        return
+    if not has_template(key) and not _KEY.fullmatch(key):
+        message = "A key begins with a letter or a digit, and has those, `.`, `_` and `-` alone."
+        meant = re.sub(r"[^\w.-]+", "-", key, flags=re.ASCII).strip("-._")
+        yield Finding((*path, "key"), message, "key", "warning", f"Write for example `{meant}`." if meant else "")
 
 
 def _file(path: Path, content: Any) -> Iterator[Finding]:

@@ -103,9 +103,13 @@ def is_path(text: str) -> bool:
 
 
 def calls(data: Any) -> Iterator[Finding]:
-    """Hints for texts that are the call of a function and nothing else, without its braces."""
+    """Hints for texts that are the call of a function and nothing else, without its braces; of an output of the flow,
+    and of what an input is chosen from, also for such a path."""
     for path, text in walk(data):
-        if isinstance(text, str) and path[0] in BLOCKS and _CALL.fullmatch(text):
+        if not isinstance(text, str) or not path:
+            continue
+        is_sure = (path[0], path[-1]) in (("outputs", "value"), ("inputs", "expression"))
+        if (_CALL.fullmatch(text) and (is_sure or path[0] in BLOCKS)) or (is_sure and is_path(text)):
             message = f"`{text}` is plain text."
             yield Finding(path, message, "plain-braces", "hint", f"Write `{{{{ {text} }}}}` for its value.")
 

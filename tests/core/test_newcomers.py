@@ -252,6 +252,24 @@ ITSELF = "inputs: [{id: a, type: STRING, defaults: '{{ vars.x }}'}]\nvariables: 
         ),
         (FILES.replace("outputFiles", "env"), "error", "tasks[0].env", "Write `name: value` in each line"),
         (FILES.replace("outputFiles: [a.txt]", "env: ['A={{ 1 }}']"), "warning", "tasks[0].env", "Write `name: value`"),
+        (
+            f"tasks:\n  - {{id: k, type: {CORE}.kv.Set, key: my key, value: x}}\n",
+            "warning",
+            "tasks[0].key",
+            "Write for example `my-key`.",
+        ),
+        (
+            f"{SAY}outputs: [{{id: o, type: STRING, value: flow.id}}]\n",
+            "hint",
+            "outputs[0].value",
+            "Write `{{ flow.id }}` for its value.",
+        ),
+        (
+            f"{SAY}inputs: [{{id: a, type: SELECT, expression: kv('x')}}]\n",
+            "hint",
+            "inputs[0].expression",
+            "Write `{{ kv('x') }}` for its value.",
+        ),
         (FILES + TAKES % "{b.txt: [1]}", "warning", "tasks[1].inputFiles.b.txt", "what stands below it is its text"),
         (
             FILES + TAKES % "{b.txt: '{{ outputs.w.outputFiles }}'}",
