@@ -17,7 +17,7 @@ from engine.core.yaml_text import Path, walk
 NEWER = frozenset({"when"})  # names of the next generation of the language are no older than the first
 DEFAULTS = frozenset({"pluginDefaults", "taskDefaults"})  # merged into the parts they are for, and told there
 
-OF_INPUTS = {"BOOLEAN": "BOOL", "ENUM": "SELECT"}  # types of inputs that Kestra 2.0 has no more
+OF_INPUTS = {"ENUM": "SELECT"}  # types of inputs that are deprecated in Kestra 1.x
 
 
 @dataclass(frozen=True, slots=True)

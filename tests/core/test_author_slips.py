@@ -203,7 +203,7 @@ def task(more: str) -> str:
             "its `after` lies beyond its `before`. Exchange the two.",
         ),
         (inputs("  - {id: a, type: DATE, after: soon}\n"), 4, 25, "The bound can't be read: Expected `DATE`"),
-        (inputs("  - {id: a, type: BOOL, defaults: yes}\n"), 4, 25, "counts as false: it is the text `yes`."),
+        (inputs("  - {id: a, type: BOOLEAN, defaults: yes}\n"), 4, 28, "counts as false: it is the text `yes`."),
         (inputs("  - {id: a, type: MULTISELECT, values: [x], defaults: x}\n"), 4, 45, "Write `[x]`."),
         (
             inputs("  - {id: a, type: SELECT, options: [x]}\n"),
@@ -365,7 +365,7 @@ def test_one_slip_gives_one_finding(text, line, column, sentence):
 @pytest.mark.parametrize(
     "text",
     [
-        inputs("  - {id: a, type: INT, min: 1, max: 1}\n  - {id: b, type: BOOL, defaults: 'TRUE'}\n"),
+        inputs("  - {id: a, type: INT, min: 1, max: 1}\n  - {id: b, type: BOOLEAN, defaults: 'TRUE'}\n"),
         flow(
             f"tasks:\n  - id: e\n    type: {CORE}.flow.ForEach\n    values: '[1, 2]'\n    tasks:\n"
             f"      - {{id: log, type: {CORE}.log.Log, message: 'no'}}\n"

@@ -278,19 +278,18 @@ def test_an_older_type_name_is_a_warning_with_the_new_one():
     )
 
 
-def test_a_type_of_inputs_that_newer_flows_have_not_is_an_older_name():
+def test_a_deprecated_type_of_inputs_is_an_older_name():
     text = """
     inputs:
       - {id: a, type: BOOLEAN}
       - {id: b, type: FORM, inputs: [{id: c, type: ENUM, values: [x]}]}
       - {id: d, type: SELECT, values: [BOOLEAN, ENUM]}
     tasks:
-      - {id: ask, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: ok, type: BOOLEAN}]}
+      - {id: ask, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: ok, type: ENUM, values: [x]}]}
     """
     assert [(one.severity, one.path, one.suggestion) for one in problems(text)] == [
-        ("warning", "inputs[0].type", "Write `BOOL`."),
         ("warning", "inputs[1].inputs[0].type", "Write `SELECT`."),
-        ("warning", "tasks[0].onResume[0].type", "Write `BOOL`."),
+        ("warning", "tasks[0].onResume[0].type", "Write `SELECT`."),
     ]
 
 

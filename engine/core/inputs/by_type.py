@@ -27,7 +27,7 @@ ELSEWHERE = {
     "LIST": "ARRAY",
     "TIMESTAMP": "DATETIME",
     "PASSWORD": "SECRET",
-    "CHECKBOX": "BOOL",
+    "CHECKBOX": "BOOLEAN",
     "DROPDOWN": "SELECT",
     "CHOICE": "SELECT",
     "RADIO": "SELECT",
