@@ -189,6 +189,10 @@ class References:
         root, *rest = read.path
         if root in ELSEWHERE and rest and not read.guarded:
             return of_read(path, read, f"There is no variable `{root}`.", "unknown-variable", ELSEWHERE[root](rest[0]))
+        if root == "envs" and rest and rest[0] != rest[0].lower():
+            said = f"`envs` has its names in small letters, so no `{rest[0]}`."
+            advice, severity = f"Write `envs.{rest[0].lower()}`.", "hint" if read.guarded else "warning"
+            return of_read(path, read, said, "unknown-variable", advice, severity)
         if root in GIVEN or read.guarded or not FOREIGN["inputs"].isdisjoint(path) or self._of_subflow(path):
             return None
         for kind in ("inputs", "vars", *(("outputs",) if rest else ())):
@@ -306,7 +310,7 @@ class References:
             advice = "Read it in a later task, or guard it: `?? ''`."
             return of_read(path, read, f"`{name}` {LATE[standing]}.", "not-yet", advice)
         if standing is Standing.MAYBE:
-            if read.conditional:
+            if read.conditional or read.behind:
                 return None
             message = f"`outputs.{name}` may be missing here: `{name}` does not always run before."
             there = f"outputs.{name}" if name.isidentifier() else f"outputs['{name}']"

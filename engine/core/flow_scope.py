@@ -1,5 +1,6 @@
 """Which tasks of a flow have run where a template is rendered."""
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
@@ -12,6 +13,9 @@ from engine.core.task import Task
 from engine.core.yaml_text import Path
 
 MAIN = "tasks"
+_RESULT = re.compile(
+    r"\s*\{\{\s*(?P<not>not\s+)?outputs\.(?P<name>\w+)\.evaluationResult(?:\s*==\s*(?P<value>true|false))?\s*\}\}\s*"
+)
 HANDLERS = ("errors", "finally", "afterExecution")  # in the order in which they run
 BRANCHING = {"If": ("then", "else"), "Switch": ("cases", "defaults")}
 BY_VALUE = ("ForEach", "EachSequential", "EachParallel")
@@ -128,6 +132,7 @@ class Scope:
                 found.add((task.id, "disabled"))
             if task.run_if is not None:
                 found.add((str(task.run_if), "true"))
+                found |= self._taken(str(task.run_if))
             rest = place[len(holder) :]
             if not rest:
                 continue
@@ -138,6 +143,15 @@ class Scope:
             elif rest[0] in HANDLERS:
                 found.add((task.id, str(rest[0])))
         return found
+
+    def _taken(self, run_if: str) -> set[tuple[str, str]]:
+        """The branch of an If that was taken when a `runIf` that asks for its result says yes."""
+        asked = _RESULT.fullmatch(run_if)
+        path = self.places.get(asked["name"]) if asked else None
+        if asked is None or path is None or self.kind(path) != "If" or (asked["not"] and asked["value"]):
+            return set()
+        branch = "else" if asked["not"] or asked["value"] == "false" else "then"
+        return {(str(getattr(self.tasks[path], "condition", None)), branch)}
 
     def _member(self, graph: Path, rest: Path) -> str:
         found = self.tasks.get((*graph, *rest[:3]))

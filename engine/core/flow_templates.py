@@ -4,7 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.core import flow_validation, foreign_operations, meant_text, template_calls, template_slips
+from engine.core import (
+    flow_validation,
+    foreign_operations,
+    meant_text,
+    template_calls,
+    template_roots,
+    template_slips,
+)
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
@@ -74,7 +81,17 @@ def _raw(flow: Flow) -> frozenset[str]:
     """Variables that hold templates, which `render()` alone evaluates."""
     if any(type(task).__name__ == "SetVariables" for _, task in flow_validation.tasks(flow)):
         return frozenset()
-    return frozenset(name for name, value in flow.variables.items() if isinstance(value, str) and has_template(value))
+    return frozenset(name for name, value in flow.variables.items() if isinstance(value, str) and _asks(value))
+
+
+def _asks(text: str) -> bool:
+    """Whether a text holds a template that asks for something a flow has: Ansible, dbt and GitHub have braces, too."""
+    if not has_template(text):
+        return False
+    _, template = template_slips.errors(text)
+    roots = {read.path[0] for read in reads(template)} if template is not None else set()
+    ours = template_roots.MEANT | template_roots.GIVEN | template_roots.ELSEWHERE.keys()
+    return not roots or not roots.isdisjoint(ours)
 
 
 def _reading(own: Any, flow: Flow | None) -> frozenset[str]:

@@ -36,6 +36,7 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=True
     )
+    needed_to_run: ClassVar[tuple[str, ...]] = ()  # without which it fails when it runs; the flow loads, as in Kestra
 
     @model_validator(mode="before")
     @classmethod
@@ -77,10 +78,15 @@ class Part(BaseModel):
         return self
 
     def not_served(self) -> Iterator[tuple[str, Unserved]]:
-        """The properties it gives that nothing here serves, as they are written, and why."""
+        """The properties with which it fails, as they are written, and why: what nothing here serves, and what it needs
+        and lacks."""
         for name, mark in _unserved(type(self)).items():
             if getattr(self, name):
                 yield type(self).model_fields[name].alias or name, mark
+        for name in self.needed_to_run:
+            if getattr(self, name) in (None, ""):
+                written = type(self).model_fields[name].alias or name
+                yield written, Unserved(f"`{written}` is missing.", "Give it here, or in `pluginDefaults`.")
 
 
 class Typed(Part):

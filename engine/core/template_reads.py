@@ -25,6 +25,7 @@ class Read:
     conditional: bool = False  # read only when a condition in the template holds
     taker: str = ""  # the function that it is the whole argument of
     keys: tuple[str | None, ...] = ()  # the path to its end, with None for each part known only at run time
+    behind: bool = False  # read only when what stands before the `and` or `or` leaves it open
 
 
 def reads(template: Template) -> list[Read]:
@@ -102,18 +103,22 @@ def _own(template: Template) -> set[str]:
     return own
 
 
-def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False, taker: str = "") -> Iterator[Read]:
+def _reads(
+    node: nodes.Node, *, guarded: bool, conditional: bool = False, taker: str = "", behind: bool = False
+) -> Iterator[Read]:
     if isinstance(node, (nodes.Name, nodes.Attribute)):
         path = path_of(node)
         if path:
-            yield Read(path, _start(node), guarded, conditional, taker, _keys(node))
+            yield Read(path, _start(node), guarded, conditional, taker, _keys(node), behind)
     guarded = guarded or _guards(node)
     first = next(_parts(node), None)
     branches = isinstance(node, (nodes.Conditional, nodes.If))
+    shortens = isinstance(node, nodes.Binary) and node.operator in ("and", "or")
     taker = node.name if isinstance(node, nodes.Call) else taker if isinstance(node, nodes.Arguments) else ""
     for child in _parts(node):
         depends = conditional or (branches and child is not first)
-        yield from _reads(child, guarded=guarded, conditional=depends, taker=taker)
+        late = behind or (shortens and child is not first)
+        yield from _reads(child, guarded=guarded, conditional=depends, taker=taker, behind=late)
 
 
 def _keys(node: nodes.Node) -> tuple[str | None, ...]:

@@ -57,7 +57,8 @@ Attachments = Annotated[list[Attachment], BeforeValidator(document_from_text)]
 class MailTask(RunnableTask):
     """What both tasks have."""
 
-    host: Property[Text]
+    needed_to_run: ClassVar[tuple[str, ...]] = ("host", "from_", "to")
+    host: Property[Text] = ""
     port: Property[OptionalInteger] = None
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
@@ -65,8 +66,8 @@ class MailTask(RunnableTask):
         default=None, description="Of OAuth 2, with `transportStrategy: SMTP_OAUTH2`; `password` may hold it, too."
     )
     transport_strategy: Property[Literal["SMTP", "SMTPS", "SMTP_TLS", "SMTP_OAUTH2"]] = "SMTPS"
-    from_: Property[Text] = Field(alias="from")
-    to: Property[Text]
+    from_: Property[Text] = Field(default="", alias="from")
+    to: Property[Text] = ""
     cc: Property[OptionalText] = None
     subject: Property[OptionalText] = None
     attachments: Property[Attachments | None] = None

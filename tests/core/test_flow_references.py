@@ -122,6 +122,38 @@ def test_a_task_that_clears_away_what_may_be_missing_may_run_only_with_it(name, 
     assert said(f"tasks:\n  - {task(name)}\nfinally:\n  - {task('c', f'{{{{ {given}.value }}}}', more=guarded)}") == []
 
 
+@pytest.mark.parametrize(
+    ("run_if", "reader"),
+    [
+        ("", "{{ inputs.go == 'no' or outputs.a.value == 1 }}"),
+        ("", "{{ inputs.go == 'yes' and outputs.a.value ? 1 : 2 }}"),
+        ("{{ outputs.i.evaluationResult }}", "{{ outputs.a.value }}"),
+        ("{{ outputs.i.evaluationResult == true }}", "{{ outputs.a.value }}"),
+        ("{{ not outputs.i.evaluationResult }}", "{{ outputs.c.value }}"),
+        ("{{ outputs.i.evaluationResult == false }}", "{{ outputs.c.value }}"),
+    ],
+)
+def test_what_is_read_only_where_it_is_there_gets_no_hint(run_if, reader):
+    only = f', runIf: "{run_if}"' if run_if else ""
+    text = (
+        "inputs: [{id: go, type: STRING}]\ntasks:\n  - id: i\n    type: io.kestra.plugin.core.flow.If\n"
+        f"    condition: '{{{{ inputs.go }}}}'\n    then:\n      - {task('a')}\n    else:\n      - {task('c')}\n"
+    )
+    assert said(text + f"  - {task('b', reader, more=only)}") == []
+    assert said(text + f"  - {task('b', '{{ outputs.a.value }}')}") != []
+    other = "outputs.c" if "outputs.a" in reader else "outputs.a"
+    if run_if:
+        assert said(text + f"  - {task('b', f'{{{{ {other}.value }}}}', more=only)}") != []
+
+
+@pytest.mark.parametrize(("read", "severity"), [("envs.MY_KEY", "warning"), ("envs.myKey ?? 'x'", "hint")])
+def test_names_of_the_environment_are_in_small_letters(read, severity):
+    (found,) = problems(f"tasks:\n  - {task('a', f'{{{{ {read} }}}}')}")
+    name = read.partition(" ")[0].lower()
+    assert (found.severity, found.suggestion) == (severity, f"Write `{name}`.")
+    assert said(f"tasks:\n  - {task('a', f'{{{{ {name} }}}}')}") == []
+
+
 def test_what_is_switched_off_gets_no_hint():
     off = ", disabled: true"
     reader = task("b", "{{ outputs.a.value }} {{ labels.nope }}", more=off)

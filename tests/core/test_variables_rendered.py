@@ -30,6 +30,15 @@ def test_what_is_rendered_or_may_be_set_meanwhile_is_none():
     assert said("{{ vars.day }}", sets) == []
 
 
+def test_templates_of_other_tools_are_left_as_they_are():
+    text = FLOW.format(message="{{ vars.play }} {{ vars.day }} {{ vars.both }}", more="")
+    text = text.replace(
+        "variables:", "variables:\n  play: 'echo {{ result.stdout }}'\n  both: '{{ result }} {{ flow.id }}'"
+    )
+    found = [one.suggestion for one in problems(text) if one.code == "not-rendered"]
+    assert found == ["Write `render(vars.day)`.", "Write `render(vars.both)`."]
+
+
 def test_one_that_is_read_in_many_places_is_told_once_with_them():
     more = "".join(
         f'\n  - {{id: s{n}, type: io.kestra.plugin.core.log.Log, message: "{{{{ vars.day }}}}"}}' for n in range(5)

@@ -1,11 +1,13 @@
 """Mail, Teams, Google Chat and Telegram."""
 
 import pytest
+import yaml
 
 from engine.errors import TaskFailed
 from engine.tasks.discord import execution_body
 from engine.tasks.execution_facts import facts
 from engine.tasks.webhook_task import summary_text
+from tests.core.language import problems
 from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, serving
 from tests.wire.openai import PIXEL
@@ -46,6 +48,17 @@ async def test_mail_with_everything(mail, context, mail_server):
     kinds = {part.get_content_type() for part in message.walk()}
     assert {"text/csv", "image/png", "text/html", "text/plain"} <= kinds
     assert "right" in context.masked
+
+
+@pytest.mark.parametrize("missing", ["host", "from", "to"])
+async def test_a_mail_without_what_it_needs_fails_when_it_is_sent_and_validation_tells(mail, mail_server, missing):
+    with pytest.raises(TaskFailed, match=f"`{missing}` is missing"):
+        await mail(**{missing: ""})
+    assert mail_server.messages == []
+    given = {"host": "mail.test", "from": "a@b.test", "to": "c@d.test"}
+    task = {"id": "m", "type": f"{MAIL}.MailSend", **{name: one for name, one in given.items() if name != missing}}
+    (found,) = problems(yaml.safe_dump({"tasks": [task]}))
+    assert (found.severity, found.path, found.message) == ("warning", f"tasks[0].{missing}", f"`{missing}` is missing.")
 
 
 async def test_several_people(mail, mail_server):
