@@ -1,6 +1,6 @@
 """Loads of BigQuery: which files, into which table."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,8 +37,9 @@ class Loaded(Outputs):
 class LoadFields(Destination):
     """What is read, and into which table."""
 
-    destination_table: Property[Text]
-    format: Property[Literal["CSV", "JSON", "AVRO", "PARQUET", "ORC"]]
+    needed_to_run: ClassVar[tuple[str, ...]] = ("destination_table", "format")
+    destination_table: Property[Text] = ""
+    format: Property[Literal["CSV", "JSON", "AVRO", "PARQUET", "ORC"] | None] = None
     autodetect: Property[bool | None] = None
     ignore_unknown_values: Property[bool | None] = None
     max_bad_records: Property[OptionalInteger] = None
@@ -52,7 +53,7 @@ class LoadFields(Destination):
             raise TaskFailed("`schema` has no `fields`.", fix="Write it as `fields: [{name: id, type: INT64}]`.")
         csv = self.csv_options or CsvOptions()
         given = {
-            "sourceFormat": {"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format, self.format),
+            "sourceFormat": "NEWLINE_DELIMITED_JSON" if self.format == "JSON" else self.format,
             "autodetect": self.autodetect,
             "ignoreUnknownValues": self.ignore_unknown_values,
             "maxBadRecords": self.max_bad_records,

@@ -151,7 +151,7 @@ def test_templates_in_typed_fields_are_no_mistakes(editor):
 
 DEFAULTED = """
 tasks:
-  - {id: mail, type: io.kestra.plugin.email.MailSend, subject: x, to: a@b.test}
+  - {id: tell, type: io.kestra.plugin.slack.notifications.SlackIncomingWebhook, messageText: x}
   - id: gate
     type: io.kestra.plugin.core.flow.If
     condition: "{{ true }}"
@@ -160,7 +160,7 @@ tasks:
 """
 DEFAULTS = """
 pluginDefaults:
-  - {type: io.kestra.plugin.email, values: {host: h, from: f@b.test}}
+  - {type: io.kestra.plugin.slack, values: {url: "https://s.test"}}
   - {type: io.kestra.plugin.core.http, values: {uri: "https://a.test"}}
 """
 
@@ -168,9 +168,8 @@ pluginDefaults:
 def test_what_defaults_give_is_not_missing(editor):
     said = editor.diagnostics("lacking.yaml", HEAD + DEFAULTED)
     assert sorted(one.partition(" ")[2] for one in said) == [
-        'Missing property "from".',
-        'Missing property "host".',
         'Missing property "uri".',
+        'Missing property "url".',
     ]
     assert editor.diagnostics("defaulted.yaml", HEAD + DEFAULTED + DEFAULTS) == []
     wrong = editor.diagnostics("wrong.yaml", HEAD + DEFAULTED.replace("id: inner", "idd: inner") + DEFAULTS)

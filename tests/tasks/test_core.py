@@ -32,6 +32,7 @@ async def test_echo_logs(context):
 
 async def test_output_values_keeps_what_is_no_template(make_context):
     context = make_context(inputs={"n": 3})
+    assert (await context.run(type=f"{CORE}.output.OutputValues")).values == {}
     found = await context.run(type=f"{CORE}.output.OutputValues", values={"n": 1, "m": {"x": ["{{ inputs.n }}", True]}})
     assert found.values == {"n": 1, "m": {"x": ["3", True]}}
 

@@ -247,6 +247,8 @@ async def test_loads(gcp, gcp_service):
     assert (await gcp.run(**load, from_=empty, failedOnEmpty=False)).rows == 0
     with pytest.raises(TaskFailed, match="no `fields`"):
         await gcp.run(**load, from_=uri, schema={"id": "INT64"})
+    with pytest.raises(TaskFailed, match="`format` is missing"):  # Kestra loads such a flow, too
+        await gcp.run(**{**load, "format": None}, from_=uri)
     gcp.attempt = 2
     given = {**load, "type": f"{BIGQUERY}.LoadFromGcs", "format": "JSON", "from_": ["gs://inbox/*.jsonl"]}
     done = await gcp.run(**given, autodetect=True, impersonatedServiceAccount="robot@x.test")

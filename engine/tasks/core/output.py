@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from engine.plugin import Outputs, Property, RunContext, RunnableTask
 from engine.tasks.property_types import JsonMap
 
@@ -26,7 +28,7 @@ values:
     )
     is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.output.OutputValues"]
-    values: Property[JsonMap]
+    values: Property[JsonMap] = Field(default={})
 
     async def run(self, context: RunContext) -> Values:
         return Values(values=self.values)
