@@ -143,6 +143,7 @@ class Shuffled(Driver):
         super().__init__()
         self.data = data
         self.past: list[e.Event] = []
+        self.keeps_killed = False  # what was killed before a restart stays so and makes the whole so, as in Kestra
         self.on_event = self.check
 
     def check(self, flow: Flow, before: Execution, event: e.Event, after: Execution) -> None:
@@ -152,10 +153,12 @@ class Shuffled(Driver):
         if not repeatable:
             assert same is after, event
             assert none == (), event
-        again: set[S] = set()  # what was killed before a restart stays so and makes the whole so, as in Kestra
+        if isinstance(event, e.RestartAsked):
+            self.keeps_killed |= any(run.state is S.KILLED for run in after.task_runs.values())
+        again: set[S] = set()
         for (one, _), (two, _) in zip(after.histories, after.histories[1:], strict=False):
             assert two in EXECUTION.get(one, {S.RESTARTED}) | again, [state for state, _ in after.histories]
-            again |= {S.KILLED} if two is S.RESTARTED else set()
+            again |= {S.KILLED} if two is S.RESTARTED and self.keeps_killed else set()
         for run in after.task_runs.values():
             for (one, _), (two, _) in zip(run.histories, run.histories[1:], strict=False):
                 assert two in RUN.get(one, {S.RESTARTED, S.RUNNING}), (run.task_id, run.histories)
